@@ -38,6 +38,7 @@ pub mod security;
 pub mod select;
 pub mod stage;
 pub mod state;
+pub mod states;
 pub mod stored;
 pub mod stream;
 pub mod troubles;

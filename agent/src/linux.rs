@@ -9,10 +9,15 @@ mod kernel;
 mod machine;
 mod memory;
 mod mounts;
+mod oom;
 mod process;
+mod program;
+mod temperature;
+mod units;
+mod updates;
 mod usage;
 
-use std::{fs, thread, time::Instant};
+use std::{fs, path::Path, thread, time::Instant};
 
 use fleetsweep_agent::{
     report::{MAX_FILE_SYSTEMS, Memory, Report},
@@ -45,7 +50,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
             .keep("memory", kernel::memory(&meminfo))
             .map(|memory| whole_memory(memory, mountinfo.as_deref().unwrap_or_default()));
         report.swap = warnings.keep("swap", kernel::swap(&meminfo)).flatten();
+        let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
+        report.commit = kernel::commit(&meminfo, &overcommit);
     }
+    report.restart_needed = updates::restart_needed(Path::new("/"));
+    report.security_updates = updates::security_updates(Path::new("/"));
+    report.temperature_millicelsius = temperature::highest(patience::of_sensors(request.deadline));
     if let Some(uptime) = read(&mut warnings, "uptime", "/proc/uptime") {
         report.uptime = warnings.keep("uptime", kernel::uptime(&uptime));
     }
@@ -81,7 +91,14 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     }
     report.interfaces = end.interfaces(&begin, &mut warnings);
     report.counters = end.counters(&begin, &mut warnings);
+    if report.counters.as_ref().and_then(|counters| counters.oom_kills).is_some_and(|kills| kills > 0) {
+        report.oom_victims = oom::victims();
+    }
     // After the window, because this work would otherwise count as CPU use of the machine.
+    if request.questions.units {
+        let deadline = Instant::now() + patience::of_units(request.deadline);
+        report.failed_units = warnings.keep("failed units", units::failed(deadline)).flatten();
+    }
     let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;

@@ -7,6 +7,16 @@ pub(crate) fn of_file_systems(deadline: Duration) -> Duration {
     at_most(Duration::from_secs(1), deadline)
 }
 
+/// How long the sensors may take, which are read within the sampling window.
+pub(crate) fn of_sensors(deadline: Duration) -> Duration {
+    at_most(Duration::from_millis(150), deadline)
+}
+
+/// How long listing the failed units may take.
+pub(crate) fn of_units(deadline: Duration) -> Duration {
+    at_most(Duration::from_secs(5), deadline)
+}
+
 /// How long the security log may take.
 pub(crate) fn of_events(deadline: Duration) -> Duration {
     at_most(Duration::from_secs(10), deadline)

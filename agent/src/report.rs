@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use counters::{CoreSpan, CoreTime, Counters, Disk, Pressure, Resource};
 pub use limits::{
     MAX_CORES, MAX_DATA_FIELDS, MAX_DISKS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_MESSAGE_BYTES,
-    MAX_PROCESSES, MAX_TEXT_BYTES, MAX_UNITS, MAX_WARNINGS,
+    MAX_PROCESSES, MAX_TEXT_BYTES, MAX_UNITS, MAX_VICTIMS, MAX_WARNINGS,
 };
 pub use read::ReportError;
 
@@ -59,6 +59,9 @@ pub struct Report {
     pub top_cpu: Vec<Process>,
     /// The five processes with the highest memory usage, highest first.
     pub top_memory: Vec<Process>,
+    /// The last processes that were killed because memory ran out, as `name (id)`, oldest first. The log of the kernel names
+    /// them, but not forever, and not to everybody.
+    pub oom_victims: Vec<String>,
     /// The failed units of systemd, or the stopped automatic services of Windows, if they were requested.
     pub failed_units: Option<Vec<String>>,
     /// How many processes have each of the requested names; absent if not all processes can be seen.

@@ -4,9 +4,11 @@
 #[cfg(windows)]
 mod api;
 mod counters;
+mod disks;
 mod events;
 #[cfg(windows)]
 mod machine;
+mod services;
 #[cfg(windows)]
 mod usage;
 

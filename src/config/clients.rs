@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fleetsweep_agent::request::Questions;
 use lettre::message::Mailbox;
 
 use super::{
@@ -31,7 +32,11 @@ use super::{
     ways::{self, Way, WayError, Written},
 };
 use crate::{
-    fleet::{ClientId, Rule, rule::Repeat, security::redaction::Redaction},
+    fleet::{
+        ClientId, Rule,
+        rule::{self, Repeat},
+        security::redaction::Redaction,
+    },
     ssh_config::HostQuery,
 };
 
@@ -173,6 +178,14 @@ impl Reader<'_> {
         if self.expanded > MOST {
             // A short file can name billions of clients.
             return;
+        }
+        if rule::questions(&given.rules).is_err() {
+            let problem = words![
+                "the names of processes in the alerts of this client have more than ",
+                Questions::MAX_BYTES,
+                " bytes together"
+            ];
+            self.findings.error(element.name.at.clone(), problem, "write fewer or shorter names");
         }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };

@@ -64,6 +64,11 @@ pub(super) fn read(alert: &Element, metric: Metric, findings: &mut Findings) -> 
             is_wrong = true;
         }
     }
+    // Processes are only counted by the names that are asked for.
+    if scope == Scope::Process && only.is_absent() {
+        fields::missing(alert, "name", "the name of the program, as in name=\"nginx\"", findings);
+        return None;
+    }
     if is_wrong || only.is_wrong() || exclude.is_wrong() {
         return None;
     }
@@ -79,6 +84,7 @@ fn measured(scope: Scope) -> &'static str {
         Scope::Disk => "each disk",
         Scope::Resource => "each resource",
         Scope::Service => "each service",
+        Scope::Process => "each name of a process",
     }
 }
 
@@ -87,6 +93,7 @@ fn instance(scope: Scope, text: &str) -> Result<Instance, ValueError> {
     let hint = match scope {
         Scope::Mount => "write the directory on which it is mounted, as in mount=\"/var\" or mount=\"C:\"",
         Scope::Resource => "write cpu, memory or io",
+        Scope::Process => "write the name of the program, as in name=\"nginx\"",
         Scope::Host | Scope::Interface | Scope::Disk | Scope::Service => "write one name",
     };
     let text = name(text, hint)?;

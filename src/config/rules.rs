@@ -12,7 +12,7 @@ use super::{
 };
 use crate::fleet::{
     Metric, Rule,
-    metric::{Instance, Nature, Worse},
+    metric::{Instance, Worse},
 };
 
 /// The default of `for`: sweeps in a row over the limit before an alert is raised.
@@ -77,9 +77,9 @@ impl Rules<'_> {
             return None;
         };
         let (unit, worse) = (metric.unit(), metric.spec().worse);
-        let limit = match (metric.spec().nature, alert.attribute("limit")) {
-            (Nature::Event, None) => Some(0.0),
-            (Nature::Event | Nature::State, _) => {
+        let limit = match (metric.default_limit(), alert.attribute("limit")) {
+            (Some(limit), None) => Some(limit),
+            (Some(_) | None, _) => {
                 required(alert, "limit", unit.example(), self.findings, |text| values::limit(unit, text))
             }
         };
@@ -103,7 +103,11 @@ impl Rules<'_> {
         let limit = limit?;
         if worse == Worse::High && unit.greatest().is_some_and(|greatest| limit >= greatest) {
             let at = fields::place(alert, "limit");
-            self.findings.warning(at, "this alert can never be raised: no value is above 100 %", "write a lower limit");
+            self.findings.warning(
+                at,
+                "this alert can never be raised: no value is above its limit",
+                "write a lower limit",
+            );
         }
         let wrong =
             matches!((&for_sweeps, &repeat, &clear), (Field::Wrong, ..) | (_, Field::Wrong, _) | (.., Field::Wrong));

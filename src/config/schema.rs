@@ -179,7 +179,7 @@ pub(super) const FOREIGN_NAMES: [&str; 61] = [
 ];
 
 /// Wrong words that people are likely to write in place of a keyword, a number or a time.
-pub(super) const FOREIGN_WORDS: [&str; 60] = [
+pub(super) const FOREIGN_WORDS: [&str; 59] = [
     "all",
     "always",
     "any",
@@ -234,7 +234,6 @@ pub(super) const FOREIGN_WORDS: [&str; 60] = [
     "ssh",
     "ssl",
     "starttls",
-    "temperature",
     "true",
     "unlimited",
     "uptime",

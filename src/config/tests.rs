@@ -289,7 +289,7 @@ fn warnings_name_what_is_valid_and_unwise() {
         ),
         (
             with_client("<group username='u'><client ip='i'><alert type='cpu' limit='100%'/></client></group>"),
-            "this alert can never be raised: no value is above 100 %",
+            "this alert can never be raised: no value is above its limit",
         ),
     ] {
         let warnings = valid(&text).warnings;
@@ -617,6 +617,11 @@ fn an_attribute_that_names_an_instance_must_fit_the_type() {
             "`exclude` has no effect beside `mount`, which names the only one",
         ),
         ("<alert type='disk' mount='' limit='9%'/>", "`mount`: a name is missing"),
+        ("<alert type='processes' limit='9'/>", "`<alert>` has no `name`"),
+        ("<alert type='processes' name='ng*' limit='9'/>", "`name`: this is a pattern, but one instance is named here"),
+        ("<alert type='units' mount='/x' limit='0'/>", "`mount` does not apply: units has one value for each service"),
+        ("<alert type='clock' limit='5'/>", "`limit`: `5` has no unit"),
+        ("<alert type='temperature' limit='hot'/>", "is not a temperature"),
         ("<alert type='disk' mount='var' limit='9%'/>", "`mount`: this is not the path of a directory"),
         ("<alert type='disk' mount='/x/*' limit='9%'/>", "`mount`: this is a pattern, but one instance is named here"),
         ("<alert type='disk' mount='/a&#9;b' limit='9%'/>", "`mount`: the name contains control characters"),
@@ -634,4 +639,25 @@ fn an_attribute_that_names_an_instance_must_fit_the_type() {
     assert!(errors(&long).contains("`mount`: the name is too long"), "{}", errors(&long));
     let many = with(&format!("<alert type='disk' exclude='{}' limit='9%'/>", ["/x"; 65].join(",")));
     assert!(errors(&many).contains("`exclude`: these are 65 patterns"), "{}", errors(&many));
+}
+
+#[test]
+fn what_only_some_rules_need_is_asked_for() {
+    let asked = |alerts: &str| {
+        let loaded = valid(&format!("<config><client ip='10.0.0.1' username='o'>{alerts}</client></config>"));
+        let questions = crate::fleet::rule::questions(&loaded.config.clients[0].rules).unwrap();
+        (questions.units, questions.processes().to_vec())
+    };
+    assert_eq!(asked("<alert type='disk' limit='9%'/><alert type='temperature' limit='80°C'/>"), (false, vec![]));
+    assert_eq!(
+        asked(
+            "<alert type='units' limit='0' exclude='getty@*'/><alert type='processes' name='nginx' limit='3'/>\
+             <alert type='few-processes' name='nginx' limit='1'/><alert type='few-processes' name='java' limit='1'/>"
+        ),
+        (true, vec!["nginx".to_owned(), "java".to_owned()])
+    );
+    let many: String =
+        (0..30).map(|n| format!("<alert type='processes' name='{}{n}' limit='3'/>", "x".repeat(90))).collect();
+    let problems = errors(&format!("<config><client ip='10.0.0.1' username='o'>{many}</client></config>"));
+    assert!(problems.contains("have more than 2048 bytes together"), "{problems}");
 }

@@ -243,11 +243,22 @@ pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
             )),
         },
         Unit::Count { many, .. } => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
-            ValueError::new(
-                words![safe_text::number(text), " is not a number of ", many],
-                words![wrong.hint, ": the alert is raised when there are more"],
-            )
+            ValueError::new(words![safe_text::number(text), " is not a number of ", many], wrong.hint)
         }),
+        Unit::Flag { .. } => whole(text, 0..=1).map(f64::from),
+        Unit::Seconds => {
+            duration(text, Duration::from_millis(1)..=Duration::from_secs(365 * 86_400)).map(|time| time.as_secs_f64())
+        }
+        Unit::Celsius => {
+            let number = text.trim().trim_end_matches(['C', '°']).trim_end();
+            match decimal(number) {
+                Some(celsius) if (-100.0..=1000.0).contains(&celsius) => Ok(celsius),
+                Some(_) | None => Err(ValueError::new(
+                    words![safe_text::number(text), " is not a temperature"],
+                    "write degrees Celsius, like `80`",
+                )),
+            }
+        }
         Unit::FailedSweeps => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
             ValueError::new(
                 words![safe_text::number(text), " is not a count of failed sweeps"],

@@ -22,6 +22,9 @@ const DAY_SECONDS: f64 = 86_400.0;
 /// The sampling window in a report. It is the one that the agent is asked for.
 const WINDOW: Duration = Duration::from_millis(250);
 
+/// How long the simulated agent claims to work.
+const AGENT_TAKES: Duration = Duration::from_millis(259);
+
 /// The highest CPU usage without a [`Surge`]. It is below the limits of the demo.
 const CALM_CPU_PERCENT: f64 = 74.0;
 
@@ -144,8 +147,9 @@ impl SimulatedHost {
         processes.sort_by_key(|process| std::cmp::Reverse(process.memory_bytes));
         Report {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            agent_duration: WINDOW + Duration::from_millis(9),
-            clock_unix_ms: Some(clock_unix_ms),
+            agent_duration: AGENT_TAKES,
+            // The agent reads the clock when it begins.
+            clock_unix_ms: Some(clock_unix_ms.saturating_sub(i64::try_from(AGENT_TAKES.as_millis()).unwrap_or(0))),
             warnings: self.warning(since).into_iter().collect(),
             host: Host {
                 name: Some(self.host_name.clone()),
@@ -154,6 +158,7 @@ impl SimulatedHost {
                 kernel: Some(self.system.kernel.to_owned()),
                 architecture: Some("x86_64".to_owned()),
             },
+            temperature_millicelsius: Some(temperature(cpu.total_percent)),
             load: Some(self.load(since, surge)),
             cpu: Some(cpu),
             memory: Some(memory),
@@ -355,6 +360,12 @@ impl SimulatedHost {
             why: "Stale file handle (os error 116)".to_owned(),
         })
     }
+}
+
+/// The temperature of a processor with this use, thousandths of a degree Celsius.
+#[expect(clippy::cast_possible_truncation, reason = "far below the greatest number")]
+fn temperature(cpu_percent: f64) -> i32 {
+    (41_000.0 + 300.0 * cpu_percent).round() as i32
 }
 
 /// A percentage of a number of bytes, at most all of them.

@@ -38,6 +38,13 @@ impl Reading {
             (_, Some(now)) if !is_same_start => Some(now),
             (before, Some(now)) => before.and_then(|before| now.checked_sub(before)),
         };
+        // The last ones are those of this time.
+        let victims = &mut self.rates.oom_victims;
+        let earlier = match self.rates.oom_kills {
+            Some(kills) => victims.len().saturating_sub(usize::try_from(kills).unwrap_or(usize::MAX)),
+            None => victims.len(),
+        };
+        victims.drain(..earlier);
         let Some(span_ms) = span_ms(before, now) else { return };
         self.average_cores(&before.cores, &now.cores, span_ms);
         for rate in &mut self.rates.interfaces {

@@ -13,6 +13,7 @@ use super::{
     counters::MOST_INSTANCES,
     rates::InterfaceRates,
     reading::{FileSystem, Usage},
+    states::Commit,
 };
 
 pub use observed::{Observation, Observed, Previous};
@@ -298,6 +299,174 @@ metrics! {
         nature: Nature::State,
         measure: |of| Values::of_host(of.failed_in_a_row.map(f64::from)),
     };
+    /// Used inodes of each mounted file system, percent. The fullest is stored.
+    Inodes: MetricSpec {
+        word: "inodes",
+        short: "inodes",
+        label: "inodes",
+        unit: Unit::Percent,
+        in_percent: None,
+        scope: Scope::Mount,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("inodes_percent")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_inodes_usage_ratio",
+            help: "Use of the inodes of a mounted file system as df counts, 0 to 1.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| of_mounts(of, Worse::High, |system| system.inodes_percent().map(Percent::get)),
+    };
+    /// Memory that is promised to processes, percent of the most that can be.
+    Commit: MetricSpec {
+        word: "commit",
+        short: "commit",
+        label: "committed memory",
+        unit: Unit::Percent,
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("commit_percent")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_commit_usage_ratio",
+            help: "Commit charge of its limit where the system enforces it, 0 to 1.",
+        }),
+        evidence: Evidence::ProcessesByMemory,
+        nature: Nature::State,
+        measure: |of| Values::of_host(of.states().and_then(|states| states.commit).and_then(Commit::percent).map(Percent::get)),
+    };
+    /// Whether each unit of systemd or automatic service failed, 1 or 0. Their number is stored.
+    Units: MetricSpec {
+        word: "units",
+        short: "units",
+        label: "unit",
+        unit: Unit::Flag { set: "failed", clear: "not failed" },
+        in_percent: None,
+        scope: Scope::Service,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("failed_units")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_unit_failed",
+            help: "A failed unit of systemd, or an automatic service of Windows that has stopped: 1.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| {
+            let failed = of.states().and_then(|states| Some((states.failed_units.as_ref()?, states.omitted_failed_units)));
+            failed.map_or(Values::NotMeasured, |(units, omitted)| Values::Listed {
+                values: units.iter().map(|unit| (Instance::new(unit), 1.0)).collect(),
+                omitted,
+            })
+        },
+    };
+    /// Processes with a name, a count. More than the limit are worse.
+    Processes: MetricSpec {
+        word: "processes",
+        short: "processes",
+        label: "processes",
+        unit: Unit::Count { one: "process", many: "processes" },
+        in_percent: None,
+        scope: Scope::Process,
+        worse: Worse::High,
+        stored: None,
+        gauge: Some(Gauge { name: "fleetsweep_processes", help: "Processes with a name that a limit is for." }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| of_processes(of, Worse::High),
+    };
+    /// The same. Fewer than the limit are worse.
+    FewProcesses: MetricSpec {
+        word: "few-processes",
+        short: "few-processes",
+        label: "processes",
+        unit: Unit::Count { one: "process", many: "processes" },
+        in_percent: None,
+        scope: Scope::Process,
+        worse: Worse::Low,
+        stored: None,
+        gauge: None,
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| of_processes(of, Worse::Low),
+    };
+    /// The difference between the client's clock and ours in either direction, seconds.
+    Clock: MetricSpec {
+        word: "clock",
+        short: "clock",
+        label: "clock",
+        unit: Unit::Seconds,
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("clock_offset_seconds")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_clock_offset_seconds",
+            help: "Difference between the clocks of the client and the collector in either direction, seconds.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| {
+            let ahead_ms = of.reading.and_then(|reading| reading.clock_ahead_ms);
+            Values::of_host(ahead_ms.map(|ahead| ahead.unsigned_abs() as f64 / 1000.0))
+        },
+    };
+    /// Security updates that are not installed, a count.
+    Updates: MetricSpec {
+        word: "updates",
+        short: "updates",
+        label: "updates",
+        unit: Unit::Count { one: "security update", many: "security updates" },
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("security_updates")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_security_updates",
+            help: "Security updates that are not installed, where the distribution tells without network.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| Values::of_host(of.states().and_then(|states| states.security_updates).map(f64::from)),
+    };
+    /// Whether the system has to be restarted for its updates, 1 or 0.
+    RebootRequired: MetricSpec {
+        word: "reboot-required",
+        short: "restart-needed",
+        label: "restart for updates",
+        unit: Unit::Flag { set: "needed", clear: "not needed" },
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("reboot_required")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_reboot_required",
+            help: "Whether the system has to be restarted for its updates, where the distribution tells: 1, or 0.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| {
+            let needed = of.states().and_then(|states| states.restart_needed);
+            Values::of_host(needed.map(|needed| f64::from(u8::from(needed))))
+        },
+    };
+    /// The highest temperature of a sensor, degrees Celsius.
+    Temperature: MetricSpec {
+        word: "temperature",
+        short: "temp",
+        label: "temperature",
+        unit: Unit::Celsius,
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("temperature_celsius")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_temperature_celsius",
+            help: "The highest temperature of a sensor, degrees Celsius.",
+        }),
+        evidence: Evidence::ProcessesByCpu,
+        nature: Nature::State,
+        measure: |of| Values::of_host(of.states().and_then(|states| states.temperature_celsius)),
+    };
 }
 
 /// The values of the mounted file systems.
@@ -317,6 +486,12 @@ fn each_interface(of: Observed<'_>, value: fn(&InterfaceRates) -> Option<f64>) -
         Worse::High,
         interfaces.len() < MOST_INSTANCES,
     )
+}
+
+/// The number of processes with each name that was asked for.
+fn of_processes(of: Observed<'_>, worse: Worse) -> Values {
+    let counts = of.states().map(|states| states.process_counts.as_slice()).unwrap_or_default();
+    Values::of_instances(counts.iter().map(|(name, count)| (name, Some(f64::from(*count)))), worse, true)
 }
 
 impl Metric {
@@ -350,10 +525,20 @@ impl Metric {
         (self.spec().measure)(observed)
     }
 
-    /// The worst of its values; `None` if it was not measured.
+    /// The limit of an alert without one; `None` if it must be configured.
+    #[must_use]
+    pub fn default_limit(self) -> Option<f64> {
+        let is_flag = matches!(self.unit(), Unit::Flag { .. });
+        (is_flag || self.spec().nature == Nature::Event).then_some(0.0)
+    }
+
+    /// The worst of its values, or the length of a list; `None` if it was not measured.
     #[must_use]
     pub fn worst(self, values: &Values) -> Option<f64> {
         let worse = self.spec().worse;
+        if let Values::Listed { values, omitted } = values {
+            return Some(values.len() as f64 + f64::from(*omitted));
+        }
         values.measured().into_iter().map(|(_, value)| value).reduce(|one, other| worse.worst(one, other))
     }
 }

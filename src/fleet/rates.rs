@@ -1,7 +1,7 @@
 //! Rates of a client. They are first what the agent measured during its sampling window. [`averages`](super::averages)
 //! replaces them with those since the last collection.
 
-use fleetsweep_agent::report::{Report, Resource};
+use fleetsweep_agent::report::{MAX_VICTIMS, Report, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::{Percent, clean_text::text, counters::MOST_INSTANCES, invalid_reading::InvalidReading};
@@ -35,6 +35,9 @@ pub struct Rates {
     pub major_page_faults: Option<f64>,
     /// Processes killed because memory ran out since the last collection, however long ago it was.
     pub oom_kills: Option<u64>,
+    /// These processes, as `name (id)`, oldest first, as far as the log of the kernel names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub oom_victims: Vec<String>,
     /// 1 if the machine was restarted since the last collection, however long ago it was; otherwise 0.
     pub restarts: Option<u64>,
 }
@@ -115,6 +118,7 @@ impl Rates {
         let mbit = |bytes_per_second: Option<u64>| bytes_per_second.map(|bytes| mbit(bytes, 1000));
         let mut rates = Self {
             cpu_span_ms: report.cpu.as_ref().and_then(|cpu| u64::try_from(cpu.window.as_millis()).ok()),
+            oom_victims: report.oom_victims.iter().take(MAX_VICTIMS).map(|victim| text(victim)).collect(),
             ..Self::default()
         };
         for interface in report.interfaces.iter().take(MOST_INSTANCES) {

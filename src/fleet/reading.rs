@@ -3,10 +3,12 @@
 //! A client is not trusted until its report has passed [`Reading::from_report`]: impossible numbers are rejected, and
 //! text is cut to length and stripped of control characters.
 
+use std::time::Duration;
+
 use fleetsweep_agent::report::{self, MAX_WARNINGS, Report};
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Percent, rates::Rates};
+use super::{Bytes, Percent, rates::Rates, states::States};
 
 pub use super::clean_text::clean;
 use super::clean_text::text;
@@ -60,11 +62,14 @@ pub struct Reading {
     pub warnings: Vec<String>,
     /// The agent's version.
     pub agent_version: String,
-    /// The offset of the client's clock from ours, milliseconds; positive if it is ahead.
+    /// The offset of the client's clock from ours, milliseconds; positive if it is ahead. See [`clock_ahead_ms`].
     pub clock_ahead_ms: Option<i64>,
     /// What its counters say about the time since the last collection.
     #[serde(default)]
     pub rates: Rates,
+    /// States that are no counters.
+    #[serde(default)]
+    pub states: States,
 }
 
 /// Use of memory or swap.
@@ -207,8 +212,9 @@ impl Reading {
                 .map(|warning| format!("{}: {}", text(&warning.what), text(&warning.why)))
                 .collect(),
             agent_version: text(&report.agent_version),
-            clock_ahead_ms: report.clock_unix_ms.map(|clock| clock.saturating_sub(received_unix_ms)),
+            clock_ahead_ms: clock_ahead_ms(report, received_unix_ms, Duration::ZERO),
             rates: Rates::of_window(report)?,
+            states: States::from_report(report)?,
         })
     }
 
@@ -244,6 +250,16 @@ impl Reading {
         let cores = u32::try_from(self.cores.len()).ok().filter(|count| *count > 0)?;
         Some(one / f64::from(cores))
     }
+}
+
+/// The offset of the client's clock from ours, milliseconds; positive if it is ahead. The agent reads its clock when it
+/// begins. When it ends, its answer needs half of a round trip until it arrives. So the offset is wrong by at most half of
+/// the round trip, if both ways do not take the same time.
+#[must_use]
+pub fn clock_ahead_ms(report: &Report, received_unix_ms: i64, round_trip: Duration) -> Option<i64> {
+    let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let at_the_end = report.clock_unix_ms?.saturating_add(ms(report.agent_duration));
+    Some(at_the_end.saturating_sub(received_unix_ms.saturating_sub(ms(round_trip / 2))))
 }
 
 /// All file systems are validated, but only disks are kept.
@@ -288,8 +304,6 @@ fn process(process: &report::Process) -> Result<Process, InvalidReading> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn check(change: impl FnOnce(&mut Report), part: &str) {
@@ -325,6 +339,32 @@ mod tests {
             },
             "file system /",
         );
+    }
+
+    /// The agent took 400 ms, and each way 150 ms.
+    #[test]
+    fn the_offset_of_the_clock_contains_neither_the_agents_work_nor_the_way() {
+        for (clock, duration_ms, round_trip_ms, expected) in [
+            (Some(1_000_150), 400, 300, Some(0)),
+            (Some(1_005_150), 400, 300, Some(5000)),
+            (Some(995_150), 400, 300, Some(-5000)),
+            (Some(1_000_550), 0, 300, Some(0)),
+            (None, 400, 300, None),
+        ] {
+            let report = Report {
+                clock_unix_ms: clock,
+                agent_duration: Duration::from_millis(duration_ms),
+                ..Report::default()
+            };
+            let round_trip = Duration::from_millis(round_trip_ms);
+            assert_eq!(clock_ahead_ms(&report, 1_000_700, round_trip), expected);
+        }
+        let hostile = Report {
+            clock_unix_ms: Some(i64::MAX),
+            agent_duration: Duration::from_millis(u64::MAX),
+            ..Report::default()
+        };
+        assert_eq!(clock_ahead_ms(&hostile, 1, Duration::ZERO), Some(i64::MAX - 1));
     }
 
     #[test]

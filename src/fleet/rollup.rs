@@ -3,7 +3,7 @@
 
 use super::{
     Reading,
-    metric::{Instance, Metric},
+    metric::{Instance, Metric, Values},
     sample::Sample,
 };
 
@@ -89,7 +89,14 @@ pub fn values(sample: &Sample, reading: Option<&Reading>) -> Vec<(Series, f64)> 
     let mut values: Vec<(Series, f64)> = Vec::new();
     for metric in Metric::ALL {
         let quantity = Quantity::Metric(metric);
-        let measured = sample.values(metric).measured().into_iter();
+        let of_metric = sample.values(metric);
+        if let Values::Listed { .. } = of_metric {
+            // Their number alone: names of units can be new ones each time.
+            let series = Series { quantity, instance: Instance::HOST };
+            values.extend(metric.worst(of_metric).map(|count| (series, count)));
+            continue;
+        }
+        let measured = of_metric.measured().into_iter();
         values.extend(measured.map(|(instance, value)| (Series { quantity, instance }, value)));
     }
     for system in reading.iter().flat_map(|reading| &reading.file_systems) {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use fleetsweep_agent::request::{QuestionError, Questions};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Metric,
-    metric::{Instance, InstancePattern},
+    metric::{Instance, InstancePattern, Scope},
 };
 
 /// How often an open alert is mailed.
@@ -54,4 +55,20 @@ impl Rule {
     pub fn is_also_for(&self, instance: &Instance) -> bool {
         self.instance.is_none() && !self.exclude.iter().any(|pattern| pattern.matches(instance))
     }
+}
+
+/// What a client is asked for because of its rules.
+///
+/// # Errors
+/// [`QuestionError`] if the rules name too many processes.
+pub fn questions(rules: &[Rule]) -> Result<Questions, QuestionError> {
+    let mut questions = Questions::default();
+    for rule in rules {
+        let scope = rule.metric.spec().scope;
+        questions.units |= scope == Scope::Service;
+        if let (Scope::Process, Some(name)) = (scope, &rule.instance) {
+            questions.ask_for_process(name.name())?;
+        }
+    }
+    Ok(questions)
 }

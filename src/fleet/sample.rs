@@ -38,7 +38,9 @@ impl Sample {
     pub fn set(&mut self, metric: Metric, values: Values) {
         match values {
             Values::NotMeasured => drop(self.0.remove(&metric)),
-            Values::Host(_) | Values::Each(_) | Values::Part(_) => drop(self.0.insert(metric, values)),
+            Values::Host(_) | Values::Each(_) | Values::Part(_) | Values::Listed { .. } => {
+                drop(self.0.insert(metric, values))
+            }
         }
     }
 }

@@ -221,6 +221,7 @@ mod tests {
         cell::Kind,
         rates::{DiskRates, Rates},
         reading::{FileSystem, Usage},
+        states::{Commit, States},
     };
 
     fn reading() -> Reading {
@@ -256,6 +257,15 @@ mod tests {
                 restarts: Some(1),
                 ..Rates::default()
             },
+            states: States {
+                commit: Some(Commit { limit: Bytes(100), used: Bytes(50) }),
+                failed_units: Some(vec!["a.service".into(), "b.service".into()]),
+                security_updates: Some(3),
+                restart_needed: Some(false),
+                temperature_celsius: Some(61.5),
+                ..States::default()
+            },
+            clock_ahead_ms: Some(-1500),
             ..Reading::from_report(&Report::default(), 0).unwrap()
         }
     }
@@ -294,6 +304,14 @@ mod tests {
             Cell::Null,
             Cell::Null,
             Cell::Real(1.0),
+            // No limit of inodes is known.
+            Cell::Null,
+            Cell::Real(50.0),
+            Cell::Real(2.0),
+            Cell::Real(1.5),
+            Cell::Real(3.0),
+            Cell::Real(0.0),
+            Cell::Real(61.5),
         ];
         assert_eq!(cells(&sample), expected);
         let mut back = StoredSample::default();

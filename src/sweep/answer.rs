@@ -1,6 +1,8 @@
 //! The answer of an agent: opens its envelope, checks the report in it, and adds further reports of the same
 //! collection.
 
+use std::time::Duration;
+
 use fleetsweep_agent::{
     envelope::{self, OpenError},
     report::{EventAccess, EventLog, Report},
@@ -9,9 +11,10 @@ use fleetsweep_agent::{
 use jiff::Timestamp;
 
 use super::collection::Received;
-use crate::fleet::{Failure, FailureKind, Reading, Stage, counters::Counters};
+use crate::fleet::{Failure, FailureKind, Reading, Stage, counters::Counters, reading::clock_ahead_ms};
 
-/// Opens the envelope and checks the report in it.
+/// Opens the envelope and checks the report in it. `round_trip` is the time that a question to the client and its answer
+/// take on the network.
 ///
 /// # Errors
 /// Any failure of the stage `decrypt`.
@@ -20,6 +23,7 @@ pub(super) fn open(
     request: &Request,
     secret: &p256::SecretKey,
     received_at: Timestamp,
+    round_trip: Duration,
 ) -> Result<Received, Failure> {
     let failed = |kind| Failure::new(Stage::Decrypt, kind);
     let xml = envelope::open(output, request, secret).map_err(|error| {
@@ -36,8 +40,11 @@ pub(super) fn open(
         failed(kind).because(error)
     })?;
     let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
-    let reading = Reading::from_report(&report, received_at.as_millisecond())
+    let received_ms = received_at.as_millisecond();
+    let mut reading = Reading::from_report(&report, received_ms)
         .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    reading.clock_ahead_ms = clock_ahead_ms(&report, received_ms, round_trip);
+    reading.states.keep_asked(&request.questions);
     let counters = Counters::from_report(&report).map(Box::new);
     // An event log that was not requested is ignored, so that a client cannot make us mail anything.
     let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fleetsweep_agent::{
     SysRng, envelope,
-    request::{Bookmark, EventsWanted, Questions, Request},
+    request::{Bookmark, EventsWanted, Request},
 };
 use jiff::Timestamp;
 use russh::{Channel, client::Msg};
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::{AgentDelivery, AgentKeeping, AgentPath, Client, InstalledAgent, System},
-    fleet::{EventKind, Failure, FailureKind, Stage, SweepId},
+    fleet::{EventKind, Failure, FailureKind, Stage, SweepId, rule},
 };
 
 /// How many further reports of security events one collection takes. They are kept in memory until they are stored.
@@ -84,10 +84,11 @@ impl Attempt<'_> {
         self.enter(Stage::Upload).await;
         match self.visit(&session, channel, self.events, Executing::NotYet).await {
             Ok((secret, request, output)) => {
+                let received_at = Timestamp::now();
                 // Before the decryption, so that its time does not count as `execute`. This includes further reports.
                 self.enter(Stage::Decrypt).await;
                 let mut received = span::of_stage(Stage::Decrypt)
-                    .in_scope(|| answer::open(&output, &request, &secret, Timestamp::now()));
+                    .in_scope(|| answer::open(&output, &request, &secret, received_at, session.round_trip()));
                 if let (Ok(received), AgentDelivery::Installed(_)) = (&mut received, &self.client.agent) {
                     received
                         .reading
@@ -281,7 +282,7 @@ impl Attempt<'_> {
             let Some(Ok(bookmark)) = bookmark.filter(|_| self.deadlines.has_time_to_spare()) else { break };
             let events = EventsWanted::After(bookmark);
             let (secret, request, output) = self.visit(session, None, &events, Executing::Entered).await?;
-            let further = match answer::open(&output, &request, &secret, received.received_at) {
+            let further = match answer::open(&output, &request, &secret, received.received_at, session.round_trip()) {
                 Ok(further) => further,
                 Err(failure) => {
                     tracing::debug!(%failure, "a further report of security events is not used");
@@ -343,7 +344,8 @@ impl Attempt<'_> {
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
             events: if system.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
-            questions: Questions::default(),
+            // The configuration was checked.
+            questions: rule::questions(&self.client.rules).unwrap_or_default(),
         };
         Ok((secret, request))
     }

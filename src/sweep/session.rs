@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -47,6 +50,8 @@ pub(super) struct Session {
     password_sent_at: Option<Instant>,
     /// Whether the server waits for an answer that it does not get. The library hears nothing else then.
     is_asked: bool,
+    /// The shortest time in which the server opened a channel, microseconds.
+    round_trip_us: AtomicU64,
     _cut: DropGuard,
 }
 
@@ -58,7 +63,8 @@ impl Session {
         names_windows: bool,
         cut: DropGuard,
     ) -> Self {
-        Self { handle, state, names_windows, password_sent_at: None, is_asked: false, _cut: cut }
+        let round_trip_us = AtomicU64::new(u64::MAX);
+        Self { handle, state, names_windows, password_sent_at: None, is_asked: false, round_trip_us, _cut: cut }
     }
 
     /// The accepted host key.
@@ -167,11 +173,24 @@ impl Session {
     /// [`FailureKind::CommandRefused`] or [`FailureKind::ConnectionLost`].
     pub(super) async fn channel(&self, stage: Stage) -> Result<Channel<Msg>, Failure> {
         self.state.allowance.work();
+        let asked = Instant::now();
         match self.handle.channel_open_session().await {
-            Ok(channel) => Ok(channel),
+            Ok(channel) => {
+                let took_us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.round_trip_us.fetch_min(took_us, Ordering::Relaxed);
+                Ok(channel)
+            }
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(Failure::new(stage, FailureKind::CommandRefused)
                 .because(format!("the server opens no channel: {reason:?}"))),
             Err(_) => Err(self.lost(stage).await),
+        }
+    }
+
+    /// The time that a question to the server and its answer take on the network; 0 if no channel was opened yet.
+    pub(super) fn round_trip(&self) -> Duration {
+        match self.round_trip_us.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            us => Duration::from_micros(us),
         }
     }
 

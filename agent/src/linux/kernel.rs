@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fleetsweep_agent::report::{Load, Memory, Swap};
+use fleetsweep_agent::report::{Commit, Load, Memory, Swap};
 
 /// The part of a kernel file that is not in the documented format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,17 @@ pub(crate) fn swap(meminfo: &str) -> Result<Option<Swap>, Unknown> {
     let total_bytes = kib(meminfo, "SwapTotal").ok_or(Unknown("SwapTotal"))?;
     let free_bytes = kib(meminfo, "SwapFree").ok_or(Unknown("SwapFree"))?;
     Ok((total_bytes > 0).then(|| Swap { total_bytes, used_bytes: total_bytes.saturating_sub(free_bytes) }))
+}
+
+/// From `/proc/meminfo` and `/proc/sys/vm/overcommit_memory`. Linux promises more than its limit unless that is 2, so that
+/// the limit means nothing otherwise.
+pub(crate) fn commit(meminfo: &str, overcommit: &str) -> Option<Commit> {
+    if overcommit.trim() != "2" {
+        return None;
+    }
+    let limit_bytes = kib(meminfo, "CommitLimit")?;
+    // Processes of root may exceed it.
+    Some(Commit { limit_bytes, used_bytes: kib(meminfo, "Committed_AS")?.min(limit_bytes) })
 }
 
 /// Bytes of a line like `MemTotal:  24684092 kB`, which counts KiB.
@@ -110,6 +121,22 @@ mod tests {
             (MEMINFO.replace("SwapFree", "Other"), Err(Unknown("SwapFree"))),
         ] {
             assert_eq!(swap(&meminfo), expected, "{meminfo}");
+        }
+    }
+
+    #[test]
+    fn committed_memory_is_known_where_its_limit_is_enforced() {
+        let meminfo = format!("{MEMINFO}CommitLimit:    1000 kB\nCommitted_AS:    900 kB\n");
+        let of = |limit_bytes, used_bytes| Some(Commit { limit_bytes, used_bytes });
+        for (meminfo, overcommit, expected) in [
+            (&*meminfo, "2\n", of(1_024_000, 921_600)),
+            (&meminfo.replace("900", "1100"), "2\n", of(1_024_000, 1_024_000)),
+            (&meminfo, "0\n", None),
+            (&meminfo, "1\n", None),
+            (&meminfo, "", None),
+            (MEMINFO, "2\n", None),
+        ] {
+            assert_eq!(commit(meminfo, overcommit), expected, "{overcommit}");
         }
     }
 

@@ -87,8 +87,13 @@ mod tests {
         }
         let zombie = parse(format!("42 (x) {}", rest.replacen('S', "Z", 1).replace("321", "-3")).as_bytes()).unwrap();
         assert_eq!((zombie.is_zombie, zombie.resident_pages), (true, 0));
-        assert_eq!(parse(b"42 (\xff\xfe) S 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 11").unwrap().name, "\u{fffd}\u{fffd}");
-        for wrong in ["", "42", "42 (x", "42 x) S 1", "42 (x) S 1 2 3", ") (", "42 (x) S 1 2 3 4 5 6 7 8 9 10 a b c d e f g h i"] {
+        assert_eq!(
+            parse(b"42 (\xff\xfe) S 1 2 3 4 5 6 7 8 9 10 1 2 3 4 5 6 7 8 9 10 11").unwrap().name,
+            "\u{fffd}\u{fffd}"
+        );
+        for wrong in
+            ["", "42", "42 (x", "42 x) S 1", "42 (x) S 1 2 3", ") (", "42 (x) S 1 2 3 4 5 6 7 8 9 10 a b c d e f g h i"]
+        {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
     }

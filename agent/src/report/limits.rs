@@ -17,6 +17,8 @@ pub const MAX_DISKS: usize = 256;
 pub const MAX_PROCESSES: usize = 16;
 /// The most failed units, and the most names of processes.
 pub const MAX_UNITS: usize = 1024;
+/// The most processes that were killed because memory ran out.
+pub const MAX_VICTIMS: usize = 16;
 /// The most warnings.
 pub const MAX_WARNINGS: usize = 256;
 /// The most security events.
@@ -72,6 +74,7 @@ impl Report {
             counters.disks.truncate(MAX_DISKS);
             counters.pressure.truncate(Resource::ALL.len());
         }
+        self.oom_victims.truncate(MAX_VICTIMS);
         self.top_cpu.truncate(MAX_PROCESSES);
         self.top_memory.truncate(MAX_PROCESSES);
         if let Some(log) = &mut self.events {
@@ -132,6 +135,9 @@ impl Report {
         }
         for Interface { name, .. } in &mut self.interfaces {
             fit(name, max_bytes);
+        }
+        for victim in &mut self.oom_victims {
+            fit(victim, max_bytes);
         }
         for unit in self.failed_units.iter_mut().flatten() {
             fit(unit, max_bytes);

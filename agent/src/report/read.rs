@@ -272,6 +272,10 @@ fn enter(
         (Place::TopMemory, "process") => {
             push(&mut report.top_memory, process(&element("process")?)?, "processes", limits::MAX_PROCESSES)?;
         }
+        (Place::Report, "oom-victim") => {
+            let name = element("oom-victim")?.text("name")?;
+            push(&mut report.oom_victims, name, "victims", limits::MAX_VICTIMS)?;
+        }
         (Place::Report, "failed-units") => {
             once(&mut report.failed_units, Vec::new(), "lists of failed units")?;
             return Ok(Place::FailedUnits);

@@ -85,6 +85,9 @@ impl Report {
         }
         xml.processes("top-cpu", &self.top_cpu);
         xml.processes("top-memory", &self.top_memory);
+        for victim in &self.oom_victims {
+            xml.leaf(&element("oom-victim").with("name", victim));
+        }
         if let Some(units) = &self.failed_units {
             xml.open(&element("failed-units"));
             for unit in units {

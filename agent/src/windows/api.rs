@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "the functions of Windows are foreign to Rust")]
 
 pub(super) mod counters;
+pub(super) mod disks;
 pub(super) mod event_log;
+pub(super) mod links;
+pub(super) mod services;
 pub(super) mod volumes;
 
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};

@@ -78,6 +78,17 @@ pub(super) fn processors(table: &Table) -> Vec<CoreTime> {
     (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(line).collect()
 }
 
+/// Page faults since the start, all and those with a read from disk. They are counted with 32 bits.
+pub(super) fn page_faults(table: &Table) -> Option<(u64, u64)> {
+    Some((table.u32(0x3c)?.into(), table.u32(0x54)?.into()))
+}
+
+/// The speed of the link of an interface, Mbit/s; `None` if it is unknown or has no limit.
+pub(super) fn speed_mbit(speeds: &[(String, u64)], name: &str) -> Option<u32> {
+    let (_, bits) = speeds.iter().find(|(other, _)| other == name)?;
+    u32::try_from(bits / 1_000_000).ok().filter(|mbit| *mbit > 0)
+}
+
 /// Names a start of the machine: the time of the start, as the clock was set then.
 pub(super) fn boot_id(table: &Table) -> String {
     // The time of the start follows the clock whenever it is set, and the second number says by how much.
@@ -125,6 +136,12 @@ pub(super) struct ProcessLine {
     pub(super) started: u64,
     pub(super) spent_ms: u64,
     pub(super) memory_bytes: u64,
+}
+
+/// How many processes have each of the names, whatever their capitals.
+pub(super) fn count(processes: &[ProcessLine], names: &[String]) -> Vec<(String, u32)> {
+    let of = |name: &String| processes.iter().filter(|process| process.name.eq_ignore_ascii_case(name)).count();
+    names.iter().map(|name| (name.clone(), u32::try_from(of(name)).unwrap_or(u32::MAX))).collect()
 }
 
 /// The processes in a table, without the idle process.
@@ -272,6 +289,26 @@ mod tests {
         ] {
             assert_eq!(page_files(&table(bytes)).map(|swap| (swap.total_bytes, swap.used_bytes)), expected);
         }
+    }
+
+    #[test]
+    fn page_faults_speeds_and_names_are_found() {
+        let mut bytes = vec![0xee; 0x60];
+        put(&mut bytes, 0x3c, &700_u32.to_le_bytes());
+        put(&mut bytes, 0x54, &u32::MAX.to_le_bytes());
+        assert_eq!(page_faults(&table(bytes.clone())), Some((700, u64::from(u32::MAX))));
+        bytes.truncate(0x50);
+        assert_eq!(page_faults(&table(bytes)), None);
+        let speeds = [("Ethernet", 2_500_000_000), ("Slow", 500_000), ("None", u64::MAX)];
+        let speeds = speeds.map(|(name, bits)| (name.to_owned(), bits));
+        for (name, expected) in [("Ethernet", Some(2500)), ("Slow", None), ("None", None), ("Other", None)] {
+            assert_eq!(speed_mbit(&speeds, name), expected, "{name}");
+        }
+        let process =
+            |name: &str| ProcessLine { pid: 1, name: name.to_owned(), started: 0, spent_ms: 0, memory_bytes: 0 };
+        let names = ["W3WP.exe", "java"].map(str::to_owned);
+        let counts = count(&["w3wp.exe", "w3wp.exe", "java.exe"].map(process), &names);
+        assert_eq!(counts, [("W3WP.exe".to_owned(), 2), ("java".to_owned(), 0)]);
     }
 
     proptest! {

@@ -2,12 +2,12 @@
 
 use std::{
     env::consts,
-    io, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 use fleetsweep_agent::{
-    report::{Counters, Host, Interface, Memory, Report},
+    report::{Commit, Counters, Host, Interface, Memory, Report},
     request::Request,
 };
 use sysinfo::{Networks, System};
@@ -15,10 +15,10 @@ use sysinfo::{Networks, System};
 use super::{
     api::{
         self,
-        counters::{PAGE_FILES, of_system},
+        counters::{PAGE_FILES, PERFORMANCE, of_system},
         volumes,
     },
-    counters, events, usage,
+    counters, disks, events, services, usage,
 };
 use crate::{
     file_systems::measure,
@@ -33,12 +33,12 @@ const LOOPBACK: &str = "Loopback";
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
     let sample = usage::Sample::begin();
+    let disks_before = api::disks::performances();
     // All fast parts run during the sampling window.
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
         host: host(&mut warnings),
-        memory: warnings.keep("memory", memory()),
         uptime: warnings.keep("uptime", System::uptime().map(Duration::from_secs)),
         boot_unix_ms: warnings
             .keep("boot time", System::boot_time())
@@ -46,6 +46,13 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         interfaces: warnings.keep("network counters", interfaces()).unwrap_or_default(),
         ..Report::default()
     };
+    if let Some(status) = warnings.keep("memory", api::counters::memory()) {
+        let available_bytes = status.available.min(status.total);
+        let used_bytes = status.total - available_bytes;
+        report.memory = Some(Memory { total_bytes: status.total, used_bytes, available_bytes });
+        let used_bytes = status.commit_limit.saturating_sub(status.commit_available);
+        report.commit = Some(Commit { limit_bytes: status.commit_limit, used_bytes });
+    }
     if let Some(table) = warnings.keep("swap", of_system(PAGE_FILES)) {
         report.swap = counters::page_files(&table);
     }
@@ -56,17 +63,26 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         warnings.extend(measured.keep_in(&mut report));
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
-    let usage = sample.end();
+    let usage = sample.end(request.questions.processes());
+    let disks = disks::disks(&disks_before, api::disks::performances());
+    let page_faults = of_system(PERFORMANCE).ok().and_then(|table| counters::page_faults(&table));
     report.counters = warnings.keep("identity of the start", api::counters::boot()).map(|boot| Counters {
         boot_id: counters::boot_id(&boot),
         monotonic_ms: api::counters::monotonic_ms(),
         cores: usage.cores,
+        page_faults: page_faults.map(|(all, _)| all),
+        major_page_faults: page_faults.map(|(_, major)| major),
+        disks,
         ..Counters::default()
     });
     report.cpu = usage.cpu;
     report.top_cpu = usage.top_cpu;
     report.top_memory = usage.top_memory;
+    report.process_counts = usage.counts;
     warnings.extend(usage.warnings);
+    if request.questions.units {
+        report.failed_units = warnings.keep("services", api::services::stopped()).map(services::failed);
+    }
     // After the window, because this work would otherwise count as CPU usage of the machine.
     let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
@@ -92,13 +108,9 @@ fn host(warnings: &mut Warnings) -> Host {
     }
 }
 
-fn memory() -> io::Result<Memory> {
-    let (total_bytes, available_bytes) = api::counters::memory()?;
-    let available_bytes = available_bytes.min(total_bytes);
-    Ok(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
-}
-
 fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
+    // Without them, traffic has no share of the link.
+    let speeds = api::links::speeds().unwrap_or_default();
     let mut interfaces: Vec<Interface> = Networks::new_with_refreshed_list()?
         .iter()
         .map(|(name, counters)| Interface {
@@ -109,6 +121,7 @@ fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
             sent_packets: Some(counters.total_packets_transmitted()),
             received_errors: Some(counters.total_errors_on_received()),
             sent_errors: Some(counters.total_errors_on_transmitted()),
+            speed_mbit: counters::speed_mbit(&speeds, &name.to_string_lossy()),
             is_loopback: name.to_string_lossy().starts_with(LOOPBACK),
             ..Interface::default()
         })

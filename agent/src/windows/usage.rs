@@ -35,6 +35,8 @@ pub(super) struct Usage {
     pub(super) cores: Vec<CoreTime>,
     pub(super) top_cpu: Vec<Process>,
     pub(super) top_memory: Vec<Process>,
+    /// How many processes have each of the requested names, whatever their capitals; `None` if there are none.
+    pub(super) counts: Option<Vec<(String, u32)>>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -59,8 +61,8 @@ impl Sample {
         self.begun
     }
 
-    /// Takes the second sample.
-    pub(super) fn end(self) -> Usage {
+    /// Takes the second sample. `names` are those of processes to count.
+    pub(super) fn end(self, names: &[String]) -> Usage {
         let mut warnings = Warnings::default();
         warnings.extend(self.warnings);
         let groups = groups();
@@ -74,12 +76,15 @@ impl Sample {
         let cores = groups.iter().sum::<u32>().max(1) as usize;
         let table = warnings.keep("processes", of_system(PROCESSES));
         let spent_in = self.spent_at.elapsed();
+        let counts = table.as_ref().filter(|_| !names.is_empty());
+        let counts = counts.map(|table| counters::count(&counters::processes(table), names));
         let mut processes = table.map(|table| busy(&table, &self.spent_ms, spent_in, cores)).unwrap_or_default();
         Usage {
             cpu: warnings.keep("CPU use", cpu),
             cores: after.unwrap_or_default(),
             top_cpu: top(&mut processes, |process| process.cpu_percent),
             top_memory: top(&mut processes, |process| process.memory_bytes),
+            counts,
             warnings: warnings.into(),
         }
     }

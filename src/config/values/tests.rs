@@ -29,7 +29,7 @@ fn words_are_of_closed_lists() {
     check(
         metric("ram"),
         Err(&format!(
-            "`ram` is not a known value: write {} or `unreachable`",
+            "`ram` is not a known value: write {} or `temperature`",
             Metric::ALL.map(|metric| format!("`{metric}`")).split_last().unwrap().1.join(", ")
         )),
     );
@@ -110,12 +110,20 @@ fn limits_are_in_the_unit_of_their_metric() {
     }
     let kills = Unit::Count { one: "kill", many: "kills" };
     check(limit(kills, "2"), Ok(2.0));
-    check(
-        limit(kills, "1.5"),
-        Err(
-            "`1.5` is not a number of kills: write a whole number from 0 to 1000000: the alert is raised when there are more",
-        ),
-    );
+    check(limit(kills, "1.5"), Err("`1.5` is not a number of kills: write a whole number from 0 to 1000000"));
+    let flag = Unit::Flag { set: "failed", clear: "not failed" };
+    check(limit(flag, "0"), Ok(0.0));
+    check(limit(flag, "2"), Err("`2` is out of bounds: write a whole number from 0 to 1"));
+    for (text, expected) in [("5s", 5.0), ("1m 30s", 90.0), ("1500ms", 1.5)] {
+        check(limit(Unit::Seconds, text), Ok(expected));
+    }
+    for (text, expected) in [("80", 80.0), ("80.5 °C", 80.5), ("-5C", -5.0)] {
+        check(limit(Unit::Celsius, text), Ok(expected));
+    }
+    for text in ["hot", "80 F", "1001", "inf"] {
+        let expected = format!("{} is not a temperature: write degrees Celsius, like `80`", safe_text::number(text));
+        check(limit(Unit::Celsius, text), Err(&expected));
+    }
     check(limit(Unit::FailedSweeps, "0"), Ok(0.0));
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(

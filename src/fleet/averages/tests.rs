@@ -287,6 +287,30 @@ fn restarts_and_kills_are_counted_however_long_ago_the_last_collection_was() {
 }
 
 #[test]
+fn the_processes_that_were_killed_since_the_last_collection_are_the_last_ones() {
+    let named = |before: Option<u64>, now: Option<u64>, boot_id: &str| {
+        let (mut first, mut second) = (first(), report(1_000_000 + MINUTE_MS, &[]));
+        first.counters.as_mut().unwrap().oom_kills = before;
+        let counters = second.counters.as_mut().unwrap();
+        (counters.oom_kills, counters.boot_id) = (now, boot_id.into());
+        second.oom_victims = ["java (7)", "mysqld\x1b (8)", "stress (9)"].map(str::to_owned).into();
+        averaged(&first, &second).rates.oom_victims
+    };
+    for (before, now, boot_id, expected) in [
+        (Some(3), Some(4), "first", &["stress (9)"][..]),
+        (Some(2), Some(4), "first", &["mysqld (8)", "stress (9)"]),
+        // The log no longer has all of them.
+        (Some(3), Some(40), "first", &["java (7)", "mysqld (8)", "stress (9)"]),
+        (Some(9), Some(2), "second", &["mysqld (8)", "stress (9)"]),
+        (Some(4), Some(4), "first", &[]),
+        (None, Some(4), "first", &[]),
+        (Some(5), Some(4), "first", &[]),
+    ] {
+        assert_eq!(named(before, now, boot_id), expected, "{before:?} {now:?} {boot_id}");
+    }
+}
+
+#[test]
 fn a_percentage_of_the_window_that_is_impossible_is_refused_by_name() {
     for (busy, some, expected) in [
         (101.0, 0.0, "busy time of disk sda: 101 is not a share from 0 to 100 %"),

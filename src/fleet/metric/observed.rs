@@ -1,6 +1,6 @@
 //! The input of metrics: one collection and the previous ones.
 
-use crate::fleet::{Failure, Reading, failure::Blame};
+use crate::fleet::{Failure, Reading, failure::Blame, states::States};
 
 /// The result of a collection.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,12 @@ impl<'a> Observed<'a> {
                 Self { reading: None, failed_in_a_row }
             }
         }
+    }
+
+    /// The states in the reading.
+    #[must_use]
+    pub fn states(&self) -> Option<&'a States> {
+        self.reading.map(|reading| &reading.states)
     }
 
     /// The input from a successful collection.

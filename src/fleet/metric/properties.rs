@@ -37,6 +37,8 @@ pub enum Scope {
     Resource,
     /// Each service, by its name.
     Service,
+    /// The processes with one name. A rule must give the name.
+    Process,
 }
 
 impl Scope {
@@ -50,6 +52,7 @@ impl Scope {
             Self::Disk => Some("disk"),
             Self::Resource => Some("resource"),
             Self::Service => Some("service"),
+            Self::Process => Some("process"),
         }
     }
 
@@ -60,7 +63,7 @@ impl Scope {
             Self::Host => None,
             Self::Mount => Some("mount"),
             Self::Interface => Some("interface"),
-            Self::Disk | Self::Resource | Self::Service => Some("name"),
+            Self::Disk | Self::Resource | Self::Service | Self::Process => Some("name"),
         }
     }
 
@@ -69,7 +72,7 @@ impl Scope {
     pub fn can_have(self, name: &str) -> bool {
         match self {
             Self::Resource => Resource::ALL.into_iter().any(|resource| resource.word() == name),
-            Self::Host | Self::Mount | Self::Interface | Self::Disk | Self::Service => true,
+            Self::Host | Self::Mount | Self::Interface | Self::Disk | Self::Service | Self::Process => true,
         }
     }
 }

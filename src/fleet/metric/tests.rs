@@ -8,6 +8,8 @@ use super::*;
 use crate::fleet::{
     Bytes,
     rates::{DiskRates, PressureRate, Rates},
+    reading::Inodes,
+    states::{Commit, States},
 };
 
 #[test]
@@ -43,7 +45,7 @@ fn everything() -> Reading {
                 total: Bytes(100),
                 used: Bytes(used),
                 available: Bytes(100 - used),
-                inodes: None,
+                inodes: Some(Inodes { total: 100, free: if mount == "/var" { 30 } else { 90 } }),
             })
             .into(),
         rates: Rates {
@@ -71,6 +73,16 @@ fn everything() -> Reading {
             restarts: Some(1),
             ..Rates::default()
         },
+        states: States {
+            commit: Some(Commit { limit: Bytes(100), used: Bytes(50) }),
+            failed_units: Some(vec!["nginx".into()]),
+            process_counts: vec![("nginx".into(), 6)],
+            security_updates: Some(7),
+            restart_needed: Some(true),
+            temperature_celsius: Some(61.5),
+            ..States::default()
+        },
+        clock_ahead_ms: Some(-1250),
         ..Reading::from_report(&Report::default(), 0).unwrap()
     }
 }
@@ -79,7 +91,10 @@ fn everything() -> Reading {
 fn each_metric_reads_its_own_value() {
     let nothing = Reading::from_report(&Report::default(), 0).unwrap();
     // One for each, in the order of the table.
-    let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 55.0, 55.0, 66.0, 77.0, 8.0, 1.0, 0.0];
+    let expected: [f64; Metric::ALL.len()] = [
+        11.0, 22.0, 33.0, 44.0, 1.5, 55.0, 55.0, 66.0, 77.0, 8.0, 1.0, 0.0, 70.0, 50.0, 1.0, 6.0, 6.0, 1.25, 7.0, 1.0,
+        61.5,
+    ];
     for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
         let values = metric.measure(Observed::reading(&everything()));
         let instance = match metric.spec().scope {
@@ -88,13 +103,26 @@ fn each_metric_reads_its_own_value() {
             Scope::Interface => "eth0",
             Scope::Disk => "sda",
             Scope::Resource => "io",
-            Scope::Service => panic!("{metric} has no instance in this test"),
+            Scope::Service | Scope::Process => "nginx",
         };
         assert!(values.measured().contains(&(Instance::new(instance), expected)), "{metric}");
         assert_eq!(metric.worst(&values), Some(expected), "{metric}");
         let values = metric.measure(Observed::reading(&nothing));
         assert_eq!(metric.worst(&values).is_some(), metric == Metric::Unreachable, "{metric}");
     }
+}
+
+#[test]
+fn of_units_their_number_counts_and_none_is_a_number_too() {
+    let failed = |units: &[&str], omitted_failed_units| {
+        let failed_units = Some(units.iter().map(|unit| (*unit).to_owned()).collect());
+        let reading =
+            Reading { states: States { failed_units, omitted_failed_units, ..States::default() }, ..everything() };
+        Metric::Units.worst(&Metric::Units.measure(Observed::reading(&reading)))
+    };
+    assert_eq!([failed(&[], 0), failed(&["a", "b"], 0), failed(&["a", "b"], 70)], [Some(0.0), Some(2.0), Some(72.0)]);
+    let limits = Metric::ALL.into_iter().filter(|metric| metric.default_limit().is_some()).collect::<Vec<_>>();
+    assert_eq!(limits, [Metric::Oom, Metric::Reboot, Metric::Units, Metric::RebootRequired]);
 }
 
 #[test]

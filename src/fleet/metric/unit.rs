@@ -19,6 +19,17 @@ pub enum Unit {
         /// The name of several.
         many: &'static str,
     },
+    /// Seconds, 0 or more.
+    Seconds,
+    /// Degrees Celsius.
+    Celsius,
+    /// 1 or 0, with a word for each.
+    Flag {
+        /// The word for 1.
+        set: &'static str,
+        /// The word for 0.
+        clear: &'static str,
+    },
 }
 
 impl Unit {
@@ -42,7 +53,11 @@ impl Unit {
             Self::Percent => format!("{limit} %"),
             Self::PerCore => format!("{limit} per core"),
             Self::MbitPerSecond => format!("{limit} Mbit/s"),
+            Self::Seconds => format!("{limit} s"),
+            Self::Celsius => format!("{limit} °C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{limit}"),
+            // There is only one that makes sense.
+            Self::Flag { .. } => String::new(),
         }
     }
 
@@ -54,7 +69,9 @@ impl Unit {
             Self::Percent => format!("{excess:.decimals$} points"),
             Self::PerCore => format!("{excess:.decimals$} per core"),
             Self::MbitPerSecond => format!("{excess:.decimals$} Mbit/s"),
-            Self::FailedSweeps | Self::Count { .. } => format!("{excess:.0}"),
+            Self::Seconds => format!("{excess:.decimals$} s"),
+            Self::Celsius => format!("{excess:.decimals$} °C"),
+            Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => format!("{excess:.0}"),
         }
     }
 
@@ -65,7 +82,10 @@ impl Unit {
             Self::Percent => format!("{value:.0} %"),
             Self::PerCore => format!("{value:.2}"),
             Self::MbitPerSecond => format!("{value:.1} Mbit/s"),
+            Self::Seconds => format!("{value:.1} s"),
+            Self::Celsius => format!("{value:.0} °C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
+            Self::Flag { .. } => self.show_with(0, value),
         }
     }
 
@@ -78,7 +98,11 @@ impl Unit {
             Self::PerCore => format!("{value:.2}"),
             Self::MbitPerSecond if value >= 99.95 => format!("{value:.0}M"),
             Self::MbitPerSecond => format!("{value:.1}M"),
+            Self::Seconds if value >= 99.95 => format!("{value:.0}s"),
+            Self::Seconds => format!("{value:.1}s"),
+            Self::Celsius => format!("{value:.0}°C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
+            Self::Flag { .. } => self.show_with(0, value),
         }
     }
 
@@ -90,7 +114,9 @@ impl Unit {
             Self::PerCore => "limit=\"1.5\"",
             Self::FailedSweeps => "limit=\"2\"",
             Self::MbitPerSecond => "limit=\"800\"",
-            Self::Count { .. } => "limit=\"0\"",
+            Self::Seconds => "limit=\"5s\"",
+            Self::Celsius => "limit=\"80\"",
+            Self::Count { .. } | Self::Flag { .. } => "limit=\"0\"",
         }
     }
 
@@ -99,7 +125,13 @@ impl Unit {
     pub fn greatest(self) -> Option<f64> {
         match self {
             Self::Percent => Some(100.0),
-            Self::PerCore | Self::FailedSweeps | Self::MbitPerSecond | Self::Count { .. } => None,
+            Self::Flag { .. } => Some(1.0),
+            Self::PerCore
+            | Self::FailedSweeps
+            | Self::MbitPerSecond
+            | Self::Count { .. }
+            | Self::Seconds
+            | Self::Celsius => None,
         }
     }
 
@@ -107,7 +139,13 @@ impl Unit {
     #[must_use]
     pub fn sweeps_up_to(self, limit: f64) -> u64 {
         match self {
-            Self::Percent | Self::PerCore | Self::MbitPerSecond | Self::Count { .. } => 0,
+            Self::Percent
+            | Self::PerCore
+            | Self::MbitPerSecond
+            | Self::Count { .. }
+            | Self::Seconds
+            | Self::Celsius
+            | Self::Flag { .. } => 0,
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -124,16 +162,21 @@ impl Unit {
         match self {
             Self::Percent => value / 100.0,
             Self::MbitPerSecond => value * 125_000.0,
-            Self::PerCore | Self::FailedSweeps | Self::Count { .. } => value,
+            Self::PerCore
+            | Self::FailedSweeps
+            | Self::Count { .. }
+            | Self::Seconds
+            | Self::Celsius
+            | Self::Flag { .. } => value,
         }
     }
 
     /// The least number of decimals of a value.
     fn decimals(self) -> usize {
         match self {
-            Self::Percent | Self::MbitPerSecond => 1,
+            Self::Percent | Self::MbitPerSecond | Self::Seconds | Self::Celsius => 1,
             Self::PerCore => 2,
-            Self::FailedSweeps | Self::Count { .. } => 0,
+            Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => 0,
         }
     }
 
@@ -152,6 +195,10 @@ impl Unit {
             Self::MbitPerSecond => format!("{value:.decimals$} Mbit/s"),
             Self::Count { one, .. } if value == 1.0 => format!("1 {one}"),
             Self::Count { many, .. } => format!("{value:.0} {many}"),
+            Self::Seconds => format!("{value:.decimals$} s"),
+            Self::Celsius => format!("{value:.decimals$} °C"),
+            Self::Flag { set, .. } if value > 0.0 => set.to_owned(),
+            Self::Flag { clear, .. } => clear.to_owned(),
             Self::FailedSweeps if value == 1.0 => "1 failed sweep".to_owned(),
             Self::FailedSweeps => format!("{value:.0} failed sweeps in a row"),
         }
@@ -174,6 +221,10 @@ mod tests {
             (Unit::FailedSweeps, 3.0, 2.0, "3 failed sweeps in a row", "2", "1"),
             (Unit::MbitPerSecond, 812.5, 800.0, "812.5 Mbit/s", "800 Mbit/s", "12.5 Mbit/s"),
             (Unit::Count { one: "restart", many: "restarts" }, 1.0, 0.0, "1 restart", "0", "1"),
+            (Unit::Seconds, 12.34, 5.0, "12.3 s", "5 s", "7.3 s"),
+            (Unit::Celsius, 85.04, 85.0, "85.04 °C", "85 °C", "0.04 °C"),
+            (Unit::Flag { set: "failed", clear: "not failed" }, 1.0, 0.0, "failed", "", "1"),
+            (Unit::Flag { set: "failed", clear: "not failed" }, 0.0, 0.0, "not failed", "", "0"),
             (Unit::Count { one: "restart", many: "restarts" }, 2.0, 0.0, "2 restarts", "0", "2"),
         ] {
             assert_eq!(unit.show_beside(value, limit), shown);

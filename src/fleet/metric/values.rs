@@ -82,6 +82,14 @@ pub enum Values {
     Each(BTreeMap<Instance, Option<f64>>),
     /// The same for some of the instances: the list was cut. One that is not in it was not measured.
     Part(BTreeMap<Instance, Option<f64>>),
+    /// Only the instances with a value other than 0. One that is not in the list has the value 0, or was not measured if
+    /// `omitted` ones are left out. What counts for the host is how many there are.
+    Listed {
+        /// The values.
+        values: BTreeMap<Instance, f64>,
+        /// How many more there are.
+        omitted: u32,
+    },
 }
 
 /// What a sample contains for one instance.
@@ -143,6 +151,7 @@ impl Values {
         match self {
             Self::NotMeasured => Vec::new(),
             Self::Host(value) => vec![(Instance::HOST, *value)],
+            Self::Listed { values, .. } => values.iter().map(|(instance, value)| (instance.clone(), *value)).collect(),
             Self::Each(values) | Self::Part(values) => {
                 values.iter().filter_map(|(instance, value)| Some((instance.clone(), (*value)?))).collect()
             }
@@ -160,6 +169,11 @@ impl Values {
                 Some(Some(value)) => Measured::Value(*value),
                 Some(None) => Measured::Nothing,
                 None => Measured::Gone,
+            },
+            Self::Listed { values, omitted } => match values.get(instance) {
+                Some(value) => Measured::Value(*value),
+                None if *omitted == 0 => Measured::Value(0.0),
+                None => Measured::Nothing,
             },
             Self::Part(values) => values.get(instance).copied().flatten().map_or(Measured::Nothing, Measured::Value),
         }

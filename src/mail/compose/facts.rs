@@ -86,6 +86,8 @@ struct Shown {
     /// The order of the processes.
     processes_by: &'static str,
     processes: Vec<ProcessFacts>,
+    /// The processes that were killed because memory ran out.
+    victims: Vec<String>,
     file_systems: Vec<FileSystemFacts>,
     failure: Option<FailureFacts>,
 }
@@ -270,7 +272,7 @@ impl AlertFacts {
             Some(failure) => format!("{still}unreachable, {value}: {}", failure.words),
             // Its unit says what happened.
             None if self.happened => format!("{still}{value}"),
-            None if alone => format!("{} {still}{value} {sign} {limit}", self.about.name()),
+            None if alone && !limit.is_empty() => format!("{} {still}{value} {sign} {limit}", self.about.name()),
             None => format!("{} {still}{value}", self.about.name()),
         }
     }
@@ -287,6 +289,11 @@ impl Shown {
             (Evidence::ProcessesByMemory, Observation::Reading(reading)) => Self {
                 processes_by: "memory",
                 processes: processes(&reading.top_memory, |process| process.memory.to_string()),
+                // At the first contact it is not known when they were.
+                victims: match reading.rates.oom_kills {
+                    Some(1..) => reading.rates.oom_victims.clone(),
+                    Some(0) | None => Vec::new(),
+                },
                 ..Self::default()
             },
             (Evidence::FileSystems, Observation::Reading(reading)) => {

@@ -5,17 +5,19 @@ mod entry;
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Read},
+    io::ErrorKind,
     iter,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
 use entry::Entry;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble};
+use super::{
+    super::program::{self, Stopped},
+    Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble,
+};
 
 /// The directories of journald's files, with a subdirectory per machine.
 const ROOTS: &[&str] = &["/var/log/journal", "/run/log/journal"];
@@ -91,60 +93,17 @@ impl Output {
 }
 
 fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Trouble> {
-    let mut child = Command::new(journalctl)
-        .args(["--output=export", "--no-pager", "--quiet", "--output-fields", FIELDS, from])
-        .args(WHICH)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| {
+    let mut command = Command::new(journalctl);
+    command.args(["--output=export", "--no-pager", "--quiet", "--output-fields", FIELDS, from]).args(WHICH);
+    let program::Output { bytes, ended, stopped } =
+        program::run(&mut command, deadline, MAX_OUTPUT_BYTES).map_err(|error| {
             Trouble::Broken(if error.kind() == ErrorKind::NotFound {
                 "there is a journal but no journalctl to read it".to_owned()
             } else {
                 format!("journalctl cannot be run: {error}")
             })
         })?;
-    let read = take_output(&mut child, deadline);
-    let ended = match read {
-        Ok((_, Stopped::Ended)) => child.wait().ok(),
-        Ok(_) | Err(_) => {
-            // It may have ended by itself, so that there is nothing to kill.
-            let _ = child.kill();
-            let _ = child.wait();
-            None
-        }
-    };
-    let (bytes, stopped) = read.map_err(|error| Trouble::Broken(format!("journalctl cannot be read: {error}")))?;
     Ok(Output { bytes, ended, timed_out: stopped == Stopped::TimedOut, is_full: stopped == Stopped::Full })
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Stopped {
-    Ended,
-    Full,
-    TimedOut,
-}
-
-fn take_output(child: &mut Child, deadline: Instant) -> std::io::Result<(Vec<u8>, Stopped)> {
-    let mut bytes = Vec::new();
-    let Some(stdout) = child.stdout.as_mut() else { return Ok((bytes, Stopped::Ended)) };
-    let mut buffer = [0; 8192];
-    while bytes.len() < MAX_OUTPUT_BYTES {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(&*stdout, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Ok((bytes, Stopped::TimedOut)),
-            Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match stdout.read(&mut buffer)? {
-            0 => return Ok((bytes, Stopped::Ended)),
-            count => bytes.extend_from_slice(buffer.get(..count).unwrap_or_default()),
-        }
-    }
-    Ok((bytes, Stopped::Full))
 }
 
 /// The entries later than `after_ms`, except that of the bookmark, within the limits.

@@ -21,6 +21,8 @@ windows_link::link!("ntdll.dll" "system" fn NtQuerySystemInformationEx(class: i3
 pub(in crate::windows) const PROCESSORS: i32 = 8;
 /// The table of processes and threads.
 pub(in crate::windows) const PROCESSES: i32 = 5;
+/// The counters of the whole system.
+pub(in crate::windows) const PERFORMANCE: i32 = 2;
 /// The table of page files.
 pub(in crate::windows) const PAGE_FILES: i32 = 18;
 
@@ -87,14 +89,28 @@ pub(in crate::windows) fn groups() -> Vec<u32> {
     (0..groups).map(|group| unsafe { GetActiveProcessorCount(group) }).collect()
 }
 
-/// The total and the available memory, bytes.
-pub(in crate::windows) fn memory() -> io::Result<(u64, u64)> {
+/// Memory, bytes.
+pub(in crate::windows) struct MemoryStatus {
+    pub(in crate::windows) total: u64,
+    pub(in crate::windows) available: u64,
+    /// What can be promised to processes, and what of it is not promised yet.
+    pub(in crate::windows) commit_limit: u64,
+    pub(in crate::windows) commit_available: u64,
+}
+
+/// The memory of the system.
+pub(in crate::windows) fn memory() -> io::Result<MemoryStatus> {
     let bytes = size_of::<MEMORYSTATUSEX>();
     let mut status = MEMORYSTATUSEX { dwLength: u32::try_from(bytes).unwrap_or_default(), ..Default::default() };
     // SAFETY: the structure is one of ours, and says how large it is.
     match unsafe { GlobalMemoryStatusEx(&mut status) } {
         0 => Err(io::Error::last_os_error()),
-        _ => Ok((status.ullTotalPhys, status.ullAvailPhys)),
+        _ => Ok(MemoryStatus {
+            total: status.ullTotalPhys,
+            available: status.ullAvailPhys,
+            commit_limit: status.ullTotalPageFile,
+            commit_available: status.ullAvailPageFile,
+        }),
     }
 }
 

@@ -203,3 +203,29 @@ fn an_alert_from_before_a_metric_had_instances_is_withdrawn_without_a_mail() {
     assert_eq!(steps, [("", Step::Withdrawn), ("/", Step::Raised)]);
     assert!(matches!(verdict.changes[0].notice, Notice::Hold(HoldReason::RuleRemoved)));
 }
+
+#[test]
+fn a_unit_that_is_no_longer_listed_has_recovered() {
+    let units = rule(Metric::Units, 0.0, hours(4));
+    let listed = |names: &[&str], omitted| Values::Listed {
+        values: names.iter().map(|name| (Instance::new(name), 1.0)).collect(),
+        omitted,
+    };
+    let values = |names: &[&str]| listed(names, 0);
+    let mut state = ClientState::default();
+    let mut told = |values: Values| {
+        let values_of = |metric| if metric == Metric::Units { values.clone() } else { Values::NotMeasured };
+        let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+        let verdict = judge_values(&state.rules, &[units.clone()], values_of, context, &mut Uuid::new_v4);
+        state = verdict.state.clone();
+        let steps = verdict.changes.iter().map(|change| (change.instance.name().to_owned(), change.step));
+        steps.collect::<Vec<_>>()
+    };
+    assert_eq!(told(values(&["a"])), [("a".to_owned(), Step::Raised)]);
+    assert_eq!(told(values(&["a", "b"])), [("a".to_owned(), Step::Continues), ("b".to_owned(), Step::Raised)]);
+    assert_eq!(told(Values::NotMeasured), []);
+    // One that is not in a list that was cut may have failed all the same.
+    assert_eq!(told(listed(&["b"], 1)), [("b".to_owned(), Step::Continues)]);
+    assert_eq!(told(values(&["b"])), [("a".to_owned(), Step::Resolved), ("b".to_owned(), Step::Continues)]);
+    assert_eq!(told(values(&[])), [("b".to_owned(), Step::Resolved)]);
+}

@@ -110,8 +110,23 @@ pub(super) fn machine<'m>(
     if let Some(percent) = reading.swap.and_then(Usage::percent) {
         facts.push(format!("swap {:.0}%", percent.get()));
     }
+    if let Some(commit) = reading.states.commit {
+        facts.push(format!("committed {} of {}", commit.used, commit.limit));
+    }
+    if let Some(celsius) = reading.states.temperature_celsius {
+        facts.push(Metric::Temperature.show(celsius));
+    }
     for pair in facts.chunks(2) {
         list.text(Role::Text, pair.join(" · "));
+    }
+    for unit in reading.states.failed_units.iter().flatten() {
+        list.text(Role::Warning, format!("! unit {unit} failed"));
+    }
+    if reading.states.restart_needed == Some(true) {
+        list.text(Role::Warning, "! a restart is needed for updates".to_owned());
+    }
+    if let Some(count) = reading.states.security_updates.filter(|count| *count > 0) {
+        list.text(Role::Warning, format!("! {}", Metric::Updates.show(f64::from(count))));
     }
     if let Some(ahead) = reading.clock_ahead_ms.filter(|ahead| ahead.abs() >= 2000) {
         let way = if ahead > 0 { "ahead" } else { "behind" };
@@ -137,7 +152,9 @@ fn rates(list: &mut List<'_, '_, '_>, reading: &Reading) {
     let rates = &reading.rates;
     if rates.oom_kills.is_some_and(|kills| kills > 0) {
         let kills = Metric::Oom.show(rates.oom_kills.unwrap_or(0) as f64);
-        list.text(Role::Warning, format!("! {kills}"));
+        let victims = rates.oom_victims.join(", ");
+        let named = if victims.is_empty() { String::new() } else { format!(": {victims}") };
+        list.text(Role::Warning, format!("! {kills}{named}"));
     }
     for interface in reading.interfaces.iter().filter(|interface| interface.received.0 > 0 || interface.sent.0 > 0) {
         let (name, received, sent) = (&interface.name, interface.received, interface.sent);
