@@ -8,11 +8,13 @@ pub(crate) fn of_file_systems(deadline: Duration) -> Duration {
 }
 
 /// How long the sensors may take, which are read within the sampling window.
+#[cfg(target_os = "linux")]
 pub(crate) fn of_sensors(deadline: Duration) -> Duration {
     at_most(Duration::from_millis(150), deadline)
 }
 
 /// How long listing the failed units may take.
+#[cfg(target_os = "linux")]
 pub(crate) fn of_units(deadline: Duration) -> Duration {
     at_most(Duration::from_secs(5), deadline)
 }

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Read, Write},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -165,6 +166,35 @@ fn host_memory_times_and_load_agree_with_this_machine() {
     let load: Vec<f64> =
         fs::read_to_string("/proc/loadavg").unwrap().split(' ').take(3).map(|l| l.parse().unwrap()).collect();
     assert!((load[2] - report.load.unwrap().fifteen).abs() < 1.0);
+}
+
+#[test]
+fn what_is_asked_for_is_answered_and_nothing_else() {
+    let name = "fleetsweep-agent-asked-for";
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join(name);
+    // The kernel cuts the name to 15 bytes.
+    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+    let mut children = [(); 2].map(|()| Command::new(&program).arg("1000").spawn().unwrap());
+    let (mut asking, secret) = request(300, DEADLINE_MS);
+    asking.questions.units = true;
+    for name in [name, "no-such-process"] {
+        asking.questions.ask_for_process(name).unwrap();
+    }
+    let ended = end_of(start(&asking.to_argument()));
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    let report = Report::from_xml(&envelope::open(&ended.stdout, &asking, &secret).unwrap()).unwrap();
+    assert_eq!(report.process_counts, Some(vec![(name.to_owned(), 2), ("no-such-process".to_owned(), 0)]));
+    let has_systemd = Path::new("/run/systemd/system").is_dir();
+    let is_told = report.failed_units.is_some() || report.warnings.iter().any(|warning| warning.what == "failed units");
+    assert_eq!(is_told, has_systemd, "{:?}", report.warnings);
+
+    let report = collect(200);
+    assert_eq!((report.process_counts, report.failed_units), (None, None));
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn report() -> Report {
         top_cpu: vec![Process { pid: 812, name: "<nginx> & \"co\"".into(), cpu_percent: 24.8, memory_bytes: 50 << 20 }],
         top_memory: vec![],
         failed_units: None,
+        oom_victims: vec![],
         process_counts: None,
         restart_needed: None,
         security_updates: None,
@@ -489,7 +490,8 @@ prop_compose! {
                 let inodes = inodes.map(|[total, free]| Inodes { total, free });
                 FileSystem { mount, kind, total_bytes, used_bytes, available_bytes, inodes }
             }), 0..3),
-        (silent_mounts, omitted_file_systems) in (vec(some_text(), 0..3), any::<u32>()),
+        (silent_mounts, omitted_file_systems, oom_victims) in
+            (vec(some_text(), 0..3), any::<u32>(), vec(some_text(), 0..3)),
         (commit, failed_units, process_counts) in (
             option::of(any::<[u64; 2]>().prop_map(|[limit_bytes, used_bytes]| Commit { limit_bytes, used_bytes })),
             option::of(vec(some_text(), 0..3)),
@@ -503,7 +505,7 @@ prop_compose! {
         Report {
             agent_version, agent_duration, clock_unix_ms, warnings, host, cpu, memory, swap, uptime, boot_unix_ms,
             load, file_systems, silent_mounts, omitted_file_systems, interfaces, counters, top_cpu, top_memory, events,
-            commit, failed_units, process_counts, restart_needed, security_updates, temperature_millicelsius,
+            oom_victims, commit, failed_units, process_counts, restart_needed, security_updates, temperature_millicelsius,
         }
     }
 }
