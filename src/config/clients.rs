@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fleetsweep_agent::request::Questions;
 use lettre::message::Mailbox;
 
 use super::{
@@ -182,7 +181,7 @@ impl Reader<'_> {
         if rule::questions(&given.rules).is_err() {
             let problem = words![
                 "the names of processes in the alerts of this client have more than ",
-                Questions::MAX_BYTES,
+                rule::MAX_QUESTION_BYTES,
                 " bytes together"
             ];
             self.findings.error(element.name.at.clone(), problem, "write fewer or shorter names");

@@ -57,6 +57,9 @@ impl Rule {
     }
 }
 
+/// The longest text of all questions to a client, bytes.
+pub const MAX_QUESTION_BYTES: usize = Questions::MAX_BYTES;
+
 /// What a client is asked for because of its rules.
 ///
 /// # Errors

@@ -39,7 +39,7 @@ impl Sample {
         match values {
             Values::NotMeasured => drop(self.0.remove(&metric)),
             Values::Host(_) | Values::Each(_) | Values::Part(_) | Values::Listed { .. } => {
-                drop(self.0.insert(metric, values))
+                drop(self.0.insert(metric, values));
             }
         }
     }

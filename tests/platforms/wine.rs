@@ -268,6 +268,13 @@ async fn the_state_of_a_machine_is_what_it_is() {
     let total = proc_number("/proc/meminfo", "MemTotal:") * 1024.0;
     assert!((memory.total_bytes as f64 - total).abs() < total / 100.0, "{memory:?}");
 
+    let commit = report.commit.unwrap();
+    assert!(commit.used_bytes > 0 && commit.used_bytes <= commit.limit_bytes, "{commit:?}");
+    // Nothing was asked for.
+    assert_eq!((report.failed_units, report.process_counts), (None, None));
+    let counters = report.counters.unwrap();
+    assert_eq!(counters.page_faults.is_some(), counters.major_page_faults.is_some());
+
     let uptime = proc_number("/proc/uptime", "");
     let (ours, elapsed) = (report.uptime.unwrap().as_secs_f64(), begun.elapsed().as_secs_f64());
     assert!(ours <= uptime + 2.0 && ours >= uptime - elapsed - 2.0, "{ours} {uptime}");

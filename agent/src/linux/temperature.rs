@@ -69,7 +69,7 @@ mod tests {
     fn the_highest_plausible_value_counts() {
         let folder = tempfile::tempdir().unwrap();
         let class = folder.path();
-        assert_eq!(sensors_in(class), [PathBuf::new(); 0]);
+        assert!(sensors_in(class).is_empty());
         let sensor = |path: &str, text: &str| {
             fs::create_dir_all(class.join(path).parent().unwrap()).unwrap();
             fs::write(class.join(path), text).unwrap();

@@ -1,7 +1,11 @@
 //! What the distribution says of updates in files: whether the system has to be restarted, and how many security updates
 //! are pending. Nothing is run and nothing is asked over the network.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
 
 /// They exist while a restart is needed.
 const NEEDED: [&str; 3] = ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"];
@@ -15,19 +19,23 @@ const TELLS: [&str; 5] = [
 ];
 /// The number of updates, in English.
 const AVAILABLE: &str = "var/lib/update-notifier/updates-available";
+/// The most that is read of it. It has a few lines.
+const MAX_BYTES: u64 = 16 << 10;
 
 /// Whether the system has to be restarted; `None` if the distribution does not tell.
 pub(crate) fn restart_needed(root: &Path) -> Option<bool> {
-    let exists = |path: &&str| fs::symlink_metadata(root.join(path)).is_ok();
-    if NEEDED.iter().any(|path| exists(&path)) {
+    let exists = |path: &str| fs::symlink_metadata(root.join(path)).is_ok();
+    if NEEDED.into_iter().any(exists) {
         return Some(true);
     }
-    TELLS.iter().any(|path| exists(&path)).then_some(false)
+    TELLS.into_iter().any(exists).then_some(false)
 }
 
 /// The number of pending security updates; `None` if the distribution does not tell.
 pub(crate) fn security_updates(root: &Path) -> Option<u32> {
-    security(&fs::read_to_string(root.join(AVAILABLE)).ok()?)
+    let mut text = Vec::new();
+    File::open(root.join(AVAILABLE)).ok()?.take(MAX_BYTES).read_to_end(&mut text).ok()?;
+    security(&String::from_utf8_lossy(&text))
 }
 
 /// `3 of these updates are standard security updates.`, `1 update is a security update.` A text that counts updates but

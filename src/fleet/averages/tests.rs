@@ -99,6 +99,25 @@ fn the_average_is_of_the_whole_time_since_the_last_collection() {
     assert_eq!(reading.rates.steal, Some(Percent::ZERO));
 }
 
+/// The time of the start follows the clock on some systems. Only a clock that is never set counts.
+#[test]
+fn a_clock_that_is_set_changes_its_offset_and_no_average() {
+    for step_ms in [0, 3_600_000, -3_600_000, i64::MAX / 2] {
+        let mut now = second();
+        now.clock_unix_ms = Some(step_ms);
+        now.boot_unix_ms = Some(step_ms);
+        let reading = averaged(&first(), &now);
+        assert_eq!(cpu(&reading), (25.0, MINUTE_MS), "{step_ms}");
+        assert_eq!(reading.rates.restarts, Some(0), "{step_ms}");
+        assert_eq!(reading.clock_ahead_ms, Some(step_ms + reading_delay(&now)), "{step_ms}");
+    }
+}
+
+/// How long the agent worked after it had read its clock.
+fn reading_delay(report: &Report) -> i64 {
+    i64::try_from(report.agent_duration.as_millis()).unwrap()
+}
+
 #[test]
 fn only_collections_of_one_start_and_of_the_same_quarter_of_an_hour_are_compared() {
     let change = |change: fn(&mut Report)| {

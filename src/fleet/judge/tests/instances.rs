@@ -216,7 +216,7 @@ fn a_unit_that_is_no_longer_listed_has_recovered() {
     let mut told = |values: Values| {
         let values_of = |metric| if metric == Metric::Units { values.clone() } else { Values::NotMeasured };
         let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
-        let verdict = judge_values(&state.rules, &[units.clone()], values_of, context, &mut Uuid::new_v4);
+        let verdict = judge_values(&state.rules, std::slice::from_ref(&units), values_of, context, &mut Uuid::new_v4);
         state = verdict.state.clone();
         let steps = verdict.changes.iter().map(|change| (change.instance.name().to_owned(), change.step));
         steps.collect::<Vec<_>>()
