@@ -20,7 +20,7 @@ pub(crate) fn rfc3339(stamp: &str) -> Option<i64> {
     let zone_seconds = match zone.split_at_checked(1)? {
         ("Z", "") => 0,
         (sign, zone) => {
-            let (hours, minutes) = zone.split_once(':')?;
+            let (hours, minutes) = zone.split_once(':').or_else(|| zone.split_at_checked(2))?;
             let seconds = number(hours)? * 3600 + number(minutes)? * 60;
             if sign == "-" { -seconds } else { seconds }
         }
@@ -51,6 +51,14 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
+/// The year of a day since the Unix epoch.
+#[cfg(any(not(windows), test))]
+pub(crate) fn civil_year(day: i64) -> i64 {
+    // Estimated with the mean length of a year, so it can be off by one.
+    let guess = 1970 + day.saturating_mul(10_000).div_euclid(3_652_425);
+    [guess + 1, guess].into_iter().find(|year| days(*year, 1, 1) <= day).unwrap_or(guess - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,11 +73,23 @@ mod tests {
     }
 
     #[test]
+    fn a_year_has_the_days_from_its_first_to_its_last() {
+        for year in 1970..2400 {
+            assert_eq!(civil_year(days(year, 1, 1)), year);
+            assert_eq!(civil_year(days(year, 12, 31)), year);
+        }
+    }
+
+    #[test]
     fn stamps_are_read_with_their_zone_and_fraction() {
         for (stamp, expected) in [
             ("2026-11-22T09:42:01Z", Some(1_795_340_521_000)),
             ("2026-11-22T09:42:01.9876543Z", Some(1_795_340_521_987)),
             ("2026-11-22T09:42:01.5+01:00", Some(1_795_336_921_500)),
+            ("2026-11-22T09:42:01+0100", Some(1_795_336_921_000)),
+            ("2026-11-22T09:42:01-0530", Some(1_795_360_321_000)),
+            ("2026-11-22T09:42:01+01", None),
+            ("2026-11-22T09:42:01+1", None),
             ("2026-11-22T09:42:01", None),
             ("2026-11-22", None),
             ("", None),

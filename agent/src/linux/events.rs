@@ -41,22 +41,28 @@ enum Position {
     Time,
     /// After an entry of the journal.
     Cursor(String),
-    /// After this offset in the file with this inode.
-    File { inode: u64, offset: u64 },
+    /// After this offset in the file with this inode. The fingerprint of the bytes in front of it shows whether it is
+    /// still this file. Earlier agents had none.
+    File { inode: u64, offset: u64, fingerprint: Option<u32> },
 }
 
 impl Place {
     fn parse(bookmark: &str) -> Option<Self> {
         let mut words = bookmark.split(' ');
         let (kind, at_ms) = (words.next()?, words.next()?.parse().ok()?);
-        let position = match (kind, words.next(), words.next()) {
-            ("time", None, None) => Position::Time,
-            ("journal", Some(cursor), None) => Position::Cursor(cursor.to_owned()),
-            ("file", Some(inode), Some(offset)) => {
-                Position::File { inode: inode.parse().ok()?, offset: offset.parse().ok()? }
-            }
+        let position = match (kind, words.next(), words.next(), words.next()) {
+            ("time", None, None, None) => Position::Time,
+            ("journal", Some(cursor), None, None) => Position::Cursor(cursor.to_owned()),
+            ("file", Some(inode), Some(offset), fingerprint) => Position::File {
+                inode: inode.parse().ok()?,
+                offset: offset.parse().ok()?,
+                fingerprint: fingerprint.map(str::parse).transpose().ok()?,
+            },
             _ => return None,
         };
+        if words.next().is_some() {
+            return None;
+        }
         Some(Self { at_ms, position })
     }
 }
@@ -66,7 +72,10 @@ impl fmt::Display for Place {
         match &self.position {
             Position::Time => write!(f, "time {}", self.at_ms),
             Position::Cursor(cursor) => write!(f, "journal {} {cursor}", self.at_ms),
-            Position::File { inode, offset } => write!(f, "file {} {inode} {offset}", self.at_ms),
+            Position::File { inode, offset, fingerprint } => {
+                write!(f, "file {} {inode} {offset}", self.at_ms)?;
+                fingerprint.map_or(Ok(()), |fingerprint| write!(f, " {fingerprint}"))
+            }
         }
     }
 }
@@ -94,6 +103,20 @@ enum Trouble {
     Broken(String),
 }
 
+/// The level of a severity of syslog.
+fn level(severity: Option<u8>) -> &'static str {
+    match severity {
+        Some(0) => "emergency",
+        Some(1) => "alert",
+        Some(2) => "critical",
+        Some(3) => "error",
+        Some(4) => "warning",
+        Some(5) => "notice",
+        Some(7) => "debug",
+        Some(_) | None => "information",
+    }
+}
+
 /// Reads the requested part of the security log. `now_ms` is the time of this machine's clock.
 pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (Option<EventLog>, Vec<Warning>) {
     let mut warnings = Vec::new();
@@ -119,7 +142,7 @@ pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (O
         let found = if is_journal {
             journal::access().and_then(|()| journal::read(Path::new("journalctl"), &from, patience))
         } else {
-            log_file::read(&path, &from)
+            log_file::read(&path, &from, log_file::local_rules())
         };
         match found {
             Ok(found) => {
@@ -162,15 +185,26 @@ mod tests {
         for (text, position) in [
             ("time 17", Position::Time),
             ("journal 17 s=06;i=4f", Position::Cursor("s=06;i=4f".into())),
-            ("file 17 99 1024", Position::File { inode: 99, offset: 1024 }),
+            ("file 17 99 1024", Position::File { inode: 99, offset: 1024, fingerprint: None }),
+            ("file 17 99 1024 7", Position::File { inode: 99, offset: 1024, fingerprint: Some(7) }),
         ] {
             let place = Place { at_ms: 17, position };
             assert_eq!(place.to_string(), text);
             assert_eq!(Place::parse(text), Some(place));
         }
-        for text in
-            ["", "time", "time x", "time 1 2", "journal 17", "file 17 99", "file 17 -1 0", "other 17", "file 1 2 x"]
-        {
+        for text in [
+            "",
+            "time",
+            "time x",
+            "time 1 2",
+            "journal 17",
+            "file 17 99",
+            "file 17 -1 0",
+            "other 17",
+            "file 1 2 x",
+            "file 1 2 3 -1",
+            "file 1 2 3 4 5",
+        ] {
             assert_eq!(Place::parse(text), None, "{text}");
         }
     }

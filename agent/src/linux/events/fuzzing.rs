@@ -37,8 +37,8 @@ pub fn auth_log(data: &[u8]) {
     // File systems store times with different resolutions.
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from_be_bytes(*seconds) >> 24);
     let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(modified));
-    let found = log_file::read(&path, &EARLIER);
-    let again = found.as_ref().ok().map(|found| log_file::read(&path, &found.place));
+    let found = log_file::read(&path, &EARLIER, None);
+    let again = found.as_ref().ok().map(|found| log_file::read(&path, &found.place, None));
     fs::remove_file(&path).unwrap();
     let found = found.unwrap_or_else(|trouble| panic!("{trouble:?}"));
     if let Some(Ok(again)) = again.filter(|_| !found.truncated) {

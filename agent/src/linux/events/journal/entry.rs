@@ -4,6 +4,8 @@
 
 use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
 
+use crate::linux::events::level;
+
 /// The longest name of a program. Users can choose it, and a report contains one per event. RFC 5424 allows 48.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -80,21 +82,11 @@ impl Entry {
         if self.cursor.is_empty() {
             return None;
         }
-        let level = match &*self.priority {
-            "0" => "emergency",
-            "1" => "alert",
-            "2" => "critical",
-            "3" => "error",
-            "4" => "warning",
-            "5" => "notice",
-            "7" => "debug",
-            _ => "information",
-        };
         let data = if self.pid.is_empty() { Vec::new() } else { vec![("pid".to_owned(), self.pid)] };
         let event = SecurityEvent {
             record_id: self.cursor.clone(),
             event_id: None,
-            level: level.to_owned(),
+            level: level(self.priority.parse().ok()).to_owned(),
             occurred_unix_ms: self.realtime_us?.div_euclid(1000),
             source: if self.identifier.is_empty() { self.transport } else { self.identifier },
             user: None,
