@@ -28,6 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             events_come_oldest_first_and_the_bookmark_goes_on,
             what_does_not_fit_comes_with_the_next_reports,
             what_is_lost_or_late_is_named,
+            a_batch_that_is_too_large_does_not_slow_down_the_rest,
+            a_log_of_a_million_records_is_read_where_the_last_report_ended,
             a_cleared_log_is_noticed_and_read_from_its_start,
             a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one,
             a_deadline_ends_the_agent_whose_answer_nobody_reads,
@@ -180,17 +182,31 @@ impl Log {
     }
 
     async fn read_within(&self, deadline_ms: u64, events: EventsWanted, fault: &str) -> (EventLog, Vec<String>) {
+        let (log, warnings, _) = self.read_counting(deadline_ms, events, &[("FAKE_SECURITY_FAULT", fault)]).await;
+        (log, warnings)
+    }
+
+    /// The same, with how often records were requested, and how many were searched.
+    async fn read_counting(
+        &self,
+        deadline_ms: u64,
+        events: EventsWanted,
+        more: &[(&str, &str)],
+    ) -> (EventLog, Vec<String>, [u64; 2]) {
         let (log, closed) = (self.directory.path().join("log"), self.directory.path().join("closed"));
-        let environment = [
-            ("FAKE_SECURITY_LOG", log.to_str().unwrap()),
-            ("FAKE_SECURITY_FAULT", fault),
-            ("FAKE_SECURITY_CLOSED", closed.to_str().unwrap()),
-        ];
+        let mut environment =
+            vec![("FAKE_SECURITY_LOG", log.to_str().unwrap()), ("FAKE_SECURITY_CLOSED", closed.to_str().unwrap())];
+        environment.extend(more);
         let report = collect_within(deadline_ms, events, &environment).await;
-        let refused = fault.starts_with("error");
-        assert_eq!(fs::remove_file(closed).is_ok(), !refused, "every handle is closed again: {fault}");
+        let refused = more.iter().any(|(_, fault)| fault.starts_with("error"));
+        let counts = fs::read_to_string(&closed).ok();
+        assert_eq!(counts.is_some(), !refused, "every handle is closed again: {more:?}");
+        let mut numbers = counts.iter().flat_map(|text| text.split(' ')).map(|number| number.parse().unwrap());
+        let counts = [numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()];
+        drop(numbers);
+        let _ = fs::remove_file(closed);
         let warnings = report.warnings.into_iter().filter(|warning| warning.what == "security log");
-        (report.events.unwrap(), warnings.map(|warning| warning.why).collect())
+        (report.events.unwrap(), warnings.map(|warning| warning.why).collect(), counts)
     }
 }
 
@@ -375,6 +391,50 @@ async fn what_is_lost_or_late_is_named() {
     assert_eq!((spoilt.access, spoilt.truncated), (EventAccess::Read, false));
     assert_eq!(ids(&spoilt), [6, 8, 9, 11, 12, 14, 15, 17, 18, 20]);
     assert!(warnings[0].starts_with("5 records cannot be read, the newest because error 15005"), "{warnings:?}");
+}
+
+async fn a_batch_that_is_too_large_does_not_slow_down_the_rest() {
+    let newest_ms = now_ms();
+    let log = Log::of(logons(1, 2000, newest_ms));
+    let read =
+        async |fault| log.read_counting(30_000, EventsWanted::Within(DAY), &[("FAKE_SECURITY_FAULT", fault)]).await;
+    let (whole, warnings, [usual, _]) = read("").await;
+    assert_eq!((ids(&whole), warnings), ((1..=2000).collect(), vec![]));
+    let (once, warnings, [requests, searched]) = read("once").await;
+    assert_eq!((ids(&once), warnings), ((1..=2000).collect(), vec![]));
+    assert!(requests < usual + 20 && searched == 0, "{requests} requests in place of {usual}, {searched} searched");
+    // Each batch of several fails.
+    let (large, warnings, [requests, searched]) = read("large").await;
+    assert_eq!((ids(&large), warnings), ((1..=2000).collect(), vec![]));
+    assert!(requests < 2300 && searched == 0, "{requests} requests, {searched} searched");
+}
+
+async fn a_log_of_a_million_records_is_read_where_the_last_report_ended() {
+    let newest_ms = now_ms() / 1000 * 1000;
+    let newest = (newest_ms / 1000).to_string();
+    let log = Log::of([logon(1, newest_ms)
+        .replace("<EventRecordID>1<", "<EventRecordID>@ID@<")
+        .replace(&Timestamp::from_millisecond(newest_ms).unwrap().to_string(), "@TIME@")]);
+    let read = async |events, fault: &str| {
+        let more =
+            [("FAKE_SECURITY_REPEAT", "1000000"), ("FAKE_SECURITY_NEWEST", &newest), ("FAKE_SECURITY_FAULT", fault)];
+        log.read_counting(60_000, events, &more).await
+    };
+    let month = EventsWanted::Within(30 * DAY);
+    let (first, warnings, [_, searched]) = read(month, "").await;
+    assert!(ids(&first).into_iter().eq(995_001..=1_000_000));
+    assert_eq!((first.truncated, warnings, searched), (true, vec![], 0));
+    let (second, warnings, [_, searched]) = read(after(&first), "").await;
+    assert!(ids(&second).into_iter().eq(990_001..=995_000));
+    assert_eq!((second.truncated, warnings, searched), (true, vec![], 0));
+    // The rest of a flood that began long ago.
+    let old = format!("record 1000000 {newest_ms} gap 5003 after 2 {}", newest_ms - 999_998_000);
+    let old = EventsWanted::After(Bookmark::new(old).unwrap());
+    for (fault, expected) in [("", 0), ("lost", 994_998), ("astray", 994_998)] {
+        let (rest, warnings, [_, searched]) = read(old.clone(), fault).await;
+        assert!(ids(&rest).into_iter().eq(3..=5002), "{fault}: {:?} {:?}", ids(&rest).first(), ids(&rest).last());
+        assert_eq!((rest.truncated, warnings, searched), (false, vec![], expected), "{fault}");
+    }
 }
 
 async fn a_cleared_log_is_noticed_and_read_from_its_start() {

@@ -5,8 +5,8 @@ use std::{fmt, io, ptr};
 use windows_sys::Win32::{
     Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_MORE_ITEMS, GetLastError, SetLastError},
     System::EventLog::{
-        EVT_HANDLE, EvtClose, EvtNext, EvtQuery, EvtQueryChannelPath, EvtQueryReverseDirection, EvtRender,
-        EvtRenderEventXml,
+        EVT_HANDLE, EvtClose, EvtCreateBookmark, EvtNext, EvtQuery, EvtQueryChannelPath, EvtQueryReverseDirection,
+        EvtRender, EvtRenderEventXml, EvtSeek, EvtSeekRelativeToBookmark,
     },
 };
 
@@ -59,6 +59,28 @@ pub(in crate::windows) fn query(channel: &str, select: &str) -> Result<Handle, F
         EvtQuery(0, channel.as_ptr(), select.as_ptr(), EvtQueryChannelPath | EvtQueryReverseDirection)
     };
     if query == 0 { Err(Failure::last()) } else { Ok(Handle(query)) }
+}
+
+/// Moves a query to a record of the channel by its id, without looking at those in between.
+pub(in crate::windows) fn seek(query: &Handle, channel: &str, record_id: u64) -> Result<(), Failure> {
+    let xml =
+        format!("<BookmarkList><Bookmark Channel='{channel}' RecordId='{record_id}' IsCurrent='true'/></BookmarkList>");
+    let xml = wide(&xml);
+    // SAFETY: the text ends with a zero.
+    let bookmark = unsafe {
+        SetLastError(0);
+        EvtCreateBookmark(xml.as_ptr())
+    };
+    if bookmark == 0 {
+        return Err(Failure::last());
+    }
+    let bookmark = Handle(bookmark);
+    // SAFETY: both are open. There is no time limit, as the interface demands.
+    let is_there = unsafe {
+        SetLastError(0);
+        EvtSeek(query.0, 0, bookmark.0, 0, EvtSeekRelativeToBookmark) != 0
+    };
+    if is_there { Ok(()) } else { Err(Failure::last()) }
 }
 
 /// The next records of a query, at most `most`; none at the end.

@@ -6,7 +6,7 @@ use std::{fmt, str::Split};
 /// The most gaps of a bookmark, because the length of a request is limited.
 pub(super) const MAX_GAPS: usize = 8;
 
-/// A record. Its id alone is not unique, because a cleared log starts at 1 again.
+/// A record. Its id alone is not unique: a cleared log counts on, but one whose file was removed starts at 1 again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) record_id: u64,

@@ -16,7 +16,7 @@ use super::{
     step,
     walk::{A_DAY_MS, CHANNEL, Caps, Step, Stop, walk, warning},
 };
-use crate::windows::api::event_log::{Failure, Handle, next, query, render};
+use crate::windows::api::event_log::{Failure, Handle, next, query, render, seek};
 
 /// The number of records per request.
 const BATCH: u32 = 16;
@@ -53,9 +53,14 @@ pub(in crate::windows) fn look(
 /// The records of the log, newest first. If reading stops, the last item is the reason.
 struct Records {
     query: Option<Handle>,
+    /// The most records of the next batch.
     batch_size: u32,
+    /// How many records are still requested one by one, because a batch of several was too large.
+    singles: u32,
     /// The id of the last readable record, or the id below which it begins.
     above: Option<u64>,
+    /// What is known of the place in the log after a seek.
+    sought: Sought,
     /// Requested records that were not processed yet.
     batch: VecDeque<Handle>,
     /// Reused for all records.
@@ -64,13 +69,24 @@ struct Records {
     deadline: Instant,
 }
 
+/// Whether the query is at the wanted place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sought {
+    /// It begins at the top, or only has wanted records.
+    Exactly,
+    /// It was moved to a record. The first one that follows shows whether this worked.
+    Perhaps,
+}
+
 impl Records {
     /// Begins below this id, or at the newest record.
     fn open(below: Option<u64>, deadline: Instant) -> Self {
         let mut records = Self {
             query: None,
             batch_size: BATCH,
+            singles: 0,
             above: below,
+            sought: Sought::Exactly,
             batch: VecDeque::new(),
             buffer: Vec::new(),
             stop: None,
@@ -82,6 +98,27 @@ impl Records {
 
     /// Queries the records below the last one, or all.
     fn ask(&mut self) {
+        self.sought = Sought::Exactly;
+        let query = query(CHANNEL, "*").and_then(|query| {
+            if let Some(above) = self.above {
+                seek(&query, CHANNEL, above)?;
+                self.sought = Sought::Perhaps;
+            }
+            Ok(query)
+        });
+        match query {
+            Ok(query) => self.query = Some(query),
+            Err(failure) if self.above.is_none() => self.end(Some(reason(failure))),
+            // It cannot be moved there.
+            Err(_) => self.ask_by_id(),
+        }
+    }
+
+    /// Queries the records below the last one by their ids. For this, the log is searched from the newest record on, which
+    /// takes long if there are many.
+    fn ask_by_id(&mut self) {
+        self.sought = Sought::Exactly;
+        self.batch.clear();
         let select = self.above.map_or_else(|| "*".to_owned(), |above| format!("*[System[EventRecordID < {above}]]"));
         match query(CHANNEL, &select) {
             Ok(query) => self.query = Some(query),
@@ -98,11 +135,19 @@ impl Records {
                 return self.end(Some(Stop::Late));
             }
             match next(query, self.batch_size, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)) {
+                // Nothing is below the place. If the query was moved, this may be wrong.
+                Ok(batch) if batch.is_empty() && self.sought == Sought::Perhaps => self.ask_by_id(),
                 Ok(batch) if batch.is_empty() => self.end(None),
-                Ok(batch) => self.batch = batch.into(),
+                Ok(batch) => {
+                    self.batch = batch.into();
+                    self.singles = self.singles.saturating_sub(1);
+                    if self.singles == 0 {
+                        self.batch_size = BATCH;
+                    }
+                }
                 // The query cannot be used afterwards.
                 Err(Failure(TOO_LARGE)) if self.batch_size > 1 => {
-                    self.batch_size = 1;
+                    (self.batch_size, self.singles) = (1, BATCH);
                     self.ask();
                 }
                 Err(failure) => self.end(Some(reason(failure))),
@@ -120,18 +165,37 @@ impl Iterator for Records {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        self.refill();
-        let Some(record) = self.batch.pop_front() else {
-            return self.stop.take().map(Step::Stopped);
-        };
-        let step = match render(&record, &mut self.buffer) {
-            Ok(xml) => step(&xml),
-            Err(failure) => Step::Spoilt(failure.to_string()),
-        };
-        if let Step::Record { record_id, .. } = step {
-            self.above = Some(record_id);
+        loop {
+            self.refill();
+            let Some(record) = self.batch.pop_front() else {
+                return self.stop.take().map(Step::Stopped);
+            };
+            let step = match render(&record, &mut self.buffer) {
+                Ok(xml) => step(&xml),
+                Err(failure) => Step::Spoilt(failure.to_string()),
+            };
+            if let Step::Record { record_id, .. } = step {
+                if let (Sought::Perhaps, Some(above)) = (self.sought, self.above) {
+                    // It begins with the record that was reported last, or with the one below it if that is gone.
+                    match above.checked_sub(record_id) {
+                        Some(0) => {
+                            self.sought = Sought::Exactly;
+                            continue;
+                        }
+                        Some(1) => self.sought = Sought::Exactly,
+                        Some(_) | None => {
+                            self.ask_by_id();
+                            continue;
+                        }
+                    }
+                }
+                self.above = Some(record_id);
+            } else if self.sought == Sought::Perhaps {
+                self.ask_by_id();
+                continue;
+            }
+            return Some(step);
         }
-        Some(step)
     }
 }
 

@@ -15,6 +15,10 @@ const CLEARED: u32 = 1102;
 /// How far back records are read without a usable bookmark.
 pub(super) const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
+/// How many older records in a row end a part of the log that is bounded by an age. Fewer may come from a time at which
+/// the clock was wrong, with wanted records below them.
+const OLDER_IN_A_ROW: usize = 500;
+
 /// The limits of a report. At least one event is always included, so that reports make progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caps {
@@ -84,7 +88,7 @@ pub(super) fn walk<Steps: Iterator<Item = Step>>(
     now_ms: i64,
 ) -> (EventLog, Vec<Warning>) {
     let mut walk = Walk::new(gaps, caps, now_ms);
-    let mut stretch = Stretch { below: None, down_to, tried: false, told: false, spoilt: 0 };
+    let mut stretch = Stretch { below: None, down_to, tried: false, told: false, spoilt: 0, older: Vec::new() };
     loop {
         let end = walk.down(open(stretch.below), &mut stretch);
         let Some(newest) = walk.newest else { return walk.nothing(end) };
@@ -108,11 +112,13 @@ struct Stretch {
     told: bool,
     /// The number of unreadable records since the last readable one.
     spoilt: u64,
+    /// Records that are older than the bound, and are wanted if a younger one is below them.
+    older: Vec<(u64, SecurityEvent)>,
 }
 
 impl From<Gap> for Stretch {
     fn from(Gap { below, down_to, tried }: Gap) -> Self {
-        Self { below: Some(below), down_to, tried, told: false, spoilt: 0 }
+        Self { below: Some(below), down_to, tried, told: false, spoilt: 0, older: Vec::new() }
     }
 }
 
@@ -188,8 +194,15 @@ impl Walk {
         if let Bound::Since(oldest_ms) = stretch.down_to
             && mark.at_ms < oldest_ms
         {
-            return Some(End::Reached);
+            stretch.older.push((record_id, event));
+            return (stretch.older.len() >= OLDER_IN_A_ROW).then_some(End::Reached);
         }
+        let older = mem::take(&mut stretch.older);
+        older.into_iter().chain([(record_id, event)]).find_map(|(record_id, event)| self.add(stretch, record_id, event))
+    }
+
+    /// Adds a wanted record. Returns a value if it does not fit.
+    fn add(&mut self, stretch: &mut Stretch, record_id: u64, event: SecurityEvent) -> Option<End> {
         let bytes = self.event_bytes.saturating_add(xml_bytes(&event));
         if !self.events.is_empty() && (self.events.len() >= self.caps.events || bytes > self.caps.bytes) {
             return Some(End::Full { record_id });
@@ -197,7 +210,8 @@ impl Walk {
         self.cleared |= event.event_id == Some(CLEARED);
         self.event_bytes = bytes;
         self.events.push(event);
-        *stretch = Stretch { below: Some(record_id), tried: false, told: true, spoilt: 0, ..*stretch };
+        stretch.below = Some(record_id);
+        (stretch.tried, stretch.told, stretch.spoilt) = (false, true, 0);
         None
     }
 

@@ -2,6 +2,8 @@
 
 mod gaps;
 
+use std::collections::BTreeSet;
+
 use fleetsweep_agent::report::{Report, Warning};
 
 use super::*;
@@ -88,6 +90,38 @@ fn a_walk_ends_at_its_bookmark_its_age_or_the_oldest() {
         let newest = if name == "younger than asked for" { 6 } else { 10 };
         assert_eq!(log.bookmark, Some(format!("record {newest} {NOW_MS}")), "{name}");
         assert_eq!((&*log.source, whys(&warnings)), ("Security", vec![]), "{name}");
+    }
+}
+
+#[test]
+fn records_of_a_wrong_clock_do_not_end_the_walk() {
+    let old = |record_id| Step::Record { record_id, event: event(record_id, 0) };
+    let steps = |wrong: std::ops::RangeInclusive<u64>| -> Vec<Step> {
+        (1..=1000).rev().map(|id| if wrong.contains(&id) { old(id) } else { record(id, 1000) }).collect()
+    };
+    let since = Bound::Since(at(101, 1000));
+    for (wrong, first) in [
+        (600..=600, 101),
+        (501..=999, 101),
+        // The last of those that are young enough.
+        (101..=110, 111),
+        // This many are the end.
+        (500..=999, 1000),
+    ] {
+        let (log, warnings) = told(steps(wrong.clone()), since);
+        assert!(ids(&log).into_iter().eq(first..=1000), "{wrong:?}: {:?}", ids(&log).first());
+        assert_eq!((log.truncated, whys(&warnings)), (false, vec![]), "{wrong:?}");
+    }
+    // They are not lost if a report is full or ends among them.
+    for (caps, stop) in [(Caps { events: 300, ..Caps::REPORT }, 1000), (Caps::REPORT, 350)] {
+        let steps = steps(600..=700);
+        let stopped = steps.iter().take(stop).cloned().chain((stop < 1000).then_some(Step::Stopped(Stop::Late)));
+        let (first, _) = walk(open(stopped), since, vec![], caps, NOW_MS);
+        let place = Place::parse(first.bookmark.as_ref().unwrap()).unwrap();
+        let (second, _) = walk(open(steps), Bound::After(place.newest), place.gaps, Caps::REPORT, NOW_MS);
+        let all: BTreeSet<u64> = ids(&first).into_iter().chain(ids(&second)).collect();
+        assert_eq!(all.len(), first.events.len() + second.events.len());
+        assert!(first.truncated && all.into_iter().eq(101..=1000));
     }
 }
 
