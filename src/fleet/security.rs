@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reading::clean;
 use redaction::Redaction;
 
+pub mod account;
 pub mod allowance;
 pub mod class;
 mod common;

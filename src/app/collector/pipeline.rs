@@ -31,6 +31,7 @@ use crate::{
         metric::Observation,
         security::{
             SecurityLog,
+            account::add_accounts,
             allowance::{Allowance, Allowed, Spent},
             gathering,
         },
@@ -417,6 +418,7 @@ impl Pipeline {
 fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
     let received = collection.outcome.as_ref().ok()?;
     let mut log = SecurityLog::from_report(received.events.as_ref()?);
+    add_accounts(&mut log);
     if let Some(redaction) = &client.redact {
         log.redact(redaction);
     }

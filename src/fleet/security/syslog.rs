@@ -219,7 +219,7 @@ fn is_cron(program: &str) -> bool {
 }
 
 /// Splits `message repeated 5 times: [ text]`, as rsyslog writes it.
-fn repeated(message: &str) -> (&str, u64) {
+pub(super) fn repeated(message: &str) -> (&str, u64) {
     let inside = || {
         let (count, rest) = message.strip_prefix("message repeated ")?.split_once(" times: [")?;
         Some((rest.strip_suffix(']').unwrap_or(rest).trim(), count.parse().ok()?))
@@ -228,7 +228,7 @@ fn repeated(message: &str) -> (&str, u64) {
 }
 
 /// Splits `pam_unix(sshd:auth): text`.
-fn pam(message: &str) -> (Option<&str>, &str) {
+pub(super) fn pam(message: &str) -> (Option<&str>, &str) {
     let inside = || {
         let (module, rest) = message.split_once(": ")?;
         let (module, service) = module.strip_suffix(')')?.split_once('(')?;
@@ -295,7 +295,7 @@ fn find<'a>(program: &str, text: &'a str) -> Option<(&'static Pattern, &'a str)>
 }
 
 /// The text after a beginning, in which `*` stands for one word.
-fn begins_with<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
+pub(super) fn begins_with<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
     let Some((front, back)) = begin.split_once('*') else { return text.strip_prefix(begin) };
     let rest = text.strip_prefix(front)?;
     let word = rest.find(' ')?;
