@@ -23,6 +23,7 @@ mod bastions;
 mod choices;
 mod clients;
 mod debug;
+mod event_logs;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -100,7 +100,8 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         report.failed_units = warnings.keep("failed units", units::failed(deadline)).flatten();
     }
     let patience = patience::of_events(request.deadline);
-    let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
+    let (events, troubles) =
+        events::look(&request.events, request.questions.logs(), report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;
     warnings.extend(troubles);
     report.warnings = warnings.into();

@@ -23,6 +23,7 @@ mod linux;
 mod no_backtrace;
 mod notes;
 mod patience;
+mod places;
 mod shares;
 // Its pure parts are tested on every platform.
 #[cfg(any(windows, test))]

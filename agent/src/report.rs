@@ -251,6 +251,8 @@ pub enum EventAccess {
 pub struct SecurityEvent {
     /// The number or cursor of the record in its log.
     pub record_id: String,
+    /// The log that it comes from, if it is not the one of the [`EventLog`].
+    pub channel: Option<String>,
     /// The type of the event, for example `4625`; absent if the log has no types.
     pub event_id: Option<u32>,
     /// Its level as text, for example `information`, `warning`, `audit failure`.

@@ -8,8 +8,8 @@
 //! 1.<collection>.<server key>.<window ms>.<deadline ms>.after.<bookmark>
 //! ```
 //!
-//! `.also.<questions>` may follow, with what only some rules need: lines of text, `u` for failed units and `p` and a name
-//! for the number of processes with this name.
+//! `.also.<questions>` may follow, with what only some rules need: lines of text, `u` for failed units, `p` and a name
+//! for the number of processes with this name, `e` and a channel for a further log, a tab, and its event ids.
 //!
 //! The collection is 32 hexadecimal digits. The key is the compressed point; bookmark and questions are UTF-8. All are
 //! in base64url without padding. The text therefore only contains the characters `A-Z a-z 0-9 . _ -`: it is a single word
@@ -47,6 +47,76 @@ pub struct Questions {
     pub units: bool,
     /// The names of processes that are counted.
     processes: Vec<String>,
+    /// The logs that are read beside the security log.
+    logs: Vec<FurtherLog>,
+}
+
+/// A log that is read beside the security log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherLog {
+    channel: String,
+    ids: Vec<u32>,
+}
+
+/// The reason why a further log cannot be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FurtherLogError {
+    /// The name of the channel is empty, too long, or contains other characters than names of channels have.
+    #[error("this is not the name of a log")]
+    Channel,
+    /// There are too many ids, which the event log of Windows would refuse.
+    #[error("a log can have {max} ids", max = FurtherLog::MAX_IDS)]
+    Ids,
+}
+
+impl FurtherLog {
+    /// The longest name of a channel, bytes.
+    pub const MAX_CHANNEL_BYTES: usize = 128;
+    /// The most ids of a channel. The event log of Windows accepts no longer conditions.
+    pub const MAX_IDS: usize = 20;
+
+    /// The events of a channel with these ids, or all of them. An id that is given twice counts once.
+    ///
+    /// # Errors
+    /// [`FurtherLogError`] if it is no name, or there are too many ids.
+    pub fn new(channel: &str, mut ids: Vec<u32>) -> Result<Self, FurtherLogError> {
+        // These characters have no meaning in XML, paths of files, or expressions.
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '/' | '@' | ':' | '\\');
+        let is_name = channel.starts_with(|c: char| c.is_ascii_alphanumeric()) && channel.chars().all(is_plain);
+        if !is_name || channel.ends_with(' ') || channel.len() > Self::MAX_CHANNEL_BYTES {
+            return Err(FurtherLogError::Channel);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() > Self::MAX_IDS {
+            return Err(FurtherLogError::Ids);
+        }
+        Ok(Self { channel: channel.to_owned(), ids })
+    }
+
+    /// The channel of Windows, or the unit or facility of Linux.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// The ids, in ascending order; empty for all events.
+    #[must_use]
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (channel, ids) = text.split_once('\t').unwrap_or((text, ""));
+        let ids = ids.split(',').filter(|id| !id.is_empty()).map(str::parse).collect::<Result<Vec<u32>, _>>().ok()?;
+        Self::new(channel, ids).ok()
+    }
+
+    fn to_text(&self) -> String {
+        let ids = self.ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        if ids.is_empty() { self.channel.clone() } else { format!("{}\t{ids}", self.channel) }
+    }
 }
 
 /// The reason why a name of a process cannot be asked for.
@@ -63,6 +133,8 @@ pub enum QuestionError {
 impl Questions {
     /// The longest text of all questions, bytes.
     pub const MAX_BYTES: usize = 2048;
+    /// The most further logs.
+    pub const MAX_LOGS: usize = 8;
 
     /// Asks for the number of processes with this name. A name that is asked for twice counts once.
     ///
@@ -83,6 +155,25 @@ impl Questions {
         Err(QuestionError::TooLong)
     }
 
+    /// Asks for a further log.
+    ///
+    /// # Errors
+    /// [`QuestionError`] if there are too many logs, or the questions are too long.
+    pub fn ask_for_log(&mut self, log: FurtherLog) -> Result<(), QuestionError> {
+        self.logs.push(log);
+        if self.logs.len() <= Self::MAX_LOGS && self.to_text().len() <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        self.logs.pop();
+        Err(QuestionError::TooLong)
+    }
+
+    /// The logs that are read beside the security log.
+    #[must_use]
+    pub fn logs(&self) -> &[FurtherLog] {
+        &self.logs
+    }
+
     /// The names of processes that are counted.
     #[must_use]
     pub fn processes(&self) -> &[String] {
@@ -92,7 +183,8 @@ impl Questions {
     fn to_text(&self) -> String {
         let units = self.units.then(|| "u".to_owned());
         let processes = self.processes.iter().map(|name| format!("p{name}"));
-        units.into_iter().chain(processes).collect::<Vec<_>>().join("\n")
+        let logs = self.logs.iter().map(|log| format!("e{}", log.to_text()));
+        units.into_iter().chain(processes).chain(logs).collect::<Vec<_>>().join("\n")
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -101,6 +193,10 @@ impl Questions {
             return None;
         }
         for line in text.split('\n') {
+            if let Some(log) = line.strip_prefix('e') {
+                questions.ask_for_log(FurtherLog::parse(log)?).ok()?;
+                continue;
+            }
             match line.strip_prefix('p') {
                 Some(name) => questions.ask_for_process(name).ok()?,
                 None if line == "u" => questions.units = true,
@@ -168,7 +264,7 @@ pub enum BookmarkError {
 
 impl Bookmark {
     /// The longest bookmark, bytes.
-    pub const MAX_BYTES: usize = 1024;
+    pub const MAX_BYTES: usize = 3072;
 
     /// A bookmark from an agent: any text that is not empty.
     ///
@@ -197,7 +293,7 @@ impl Request {
     /// The oldest events of a first collection: 366 days.
     pub const EVENT_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
     /// The longest request: the short fields, the longest bookmark and the longest questions in base64.
-    const MAX_CHARS: usize = 4800;
+    const MAX_CHARS: usize = 7200;
 
     /// The argument for this request. Times out of range are not changed, and the agent rejects them.
     #[must_use]

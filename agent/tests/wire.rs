@@ -52,7 +52,7 @@ fn a_request_asks_for_units_and_processes_within_its_length() {
     // The longest is still accepted, together with the longest bookmark.
     let rest = Questions::MAX_BYTES - "u\npnginx\npGröße ü.exe\np".len();
     asking.questions.ask_for_process(&"x".repeat(rest)).unwrap();
-    asking.events = EventsWanted::After(Bookmark::new("b".repeat(1024)).unwrap());
+    asking.events = EventsWanted::After(Bookmark::new("b".repeat(Bookmark::MAX_BYTES)).unwrap());
     assert_eq!(Request::parse(&asking.to_argument()), Ok(asking));
 }
 
@@ -110,6 +110,7 @@ fn report() -> Report {
             events: vec![
                 SecurityEvent {
                     record_id: "s=0639;i=4f1".into(),
+                    channel: None,
                     event_id: None,
                     level: "notice".into(),
                     occurred_unix_ms: 1_767_225_500_000,
@@ -120,6 +121,7 @@ fn report() -> Report {
                 },
                 SecurityEvent {
                     record_id: "s=0639;i=4f2".into(),
+                    channel: None,
                     event_id: Some(4625),
                     level: "audit failure".into(),
                     occurred_unix_ms: 1_767_225_510_000,
@@ -282,8 +284,8 @@ fn a_request_is_refused_by_the_field_that_is_wrong() {
         (format!("{}.after._w", fields[..5].join(".")), RequestError::Malformed("bookmark")),
         (format!("{}.after.", fields[..5].join(".")), RequestError::Bookmark(BookmarkError::Empty)),
         (
-            format!("{}.after.{}", fields[..5].join("."), "YWFh".repeat(400)),
-            RequestError::Bookmark(BookmarkError::TooLong(1200)),
+            format!("{}.after.{}", fields[..5].join("."), "YWFh".repeat(1100)),
+            RequestError::Bookmark(BookmarkError::TooLong(3300)),
         ),
         (format!("{good}.more"), RequestError::Malformed("further questions")),
         (format!("{good}.also"), RequestError::Malformed("questions")),
@@ -293,7 +295,7 @@ fn a_request_is_refused_by_the_field_that_is_wrong() {
         (format!("{good}.also.dQp1"), RequestError::Malformed("spelling")),
         (format!("{good}.also.cA"), RequestError::Malformed("questions")),
         (format!("{good}.also.{}", "cGFh".repeat(700)), RequestError::Malformed("questions")),
-        ("1".repeat(5000), RequestError::TooLong(5000)),
+        ("1".repeat(8000), RequestError::TooLong(8000)),
     ] {
         assert_eq!(Request::parse(&text), Err(expected), "{text}");
     }
@@ -386,12 +388,13 @@ prop_compose! {
 prop_compose! {
     fn some_event()(
         (record_id, level, source, message) in (some_text(), some_text(), some_text(), some_text()),
+        channel in option::of(some_text()),
         event_id: Option<u32>,
         occurred_unix_ms: i64,
         user in option::of(some_text()),
         data in vec((some_text(), some_text()), 0..MAX_DATA_FIELDS),
     ) -> SecurityEvent {
-        SecurityEvent { record_id, event_id, level, occurred_unix_ms, source, user, message, data }
+        SecurityEvent { record_id, channel, event_id, level, occurred_unix_ms, source, user, message, data }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use fleetsweep_agent::request::FurtherLog;
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -215,6 +216,17 @@ fn manner(client: &Client) -> String {
         "events",
         events.map_or("security events are not collected".to_owned(), |events| format!("{events}, and {mailed}")),
     ));
+    if !client.logs.is_empty() && client.events != Some(false) {
+        let ids = |log: &FurtherLog| log.ids().iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let logs = client.logs.iter().map(|log| match log.ids() {
+            [] => safe_text::label(log.channel()).to_string(),
+            _ => format!("{} (ids {})", safe_text::label(log.channel()), ids(log)),
+        });
+        lines.push(("further logs", logs.collect::<Vec<_>>().join(", ")));
+    }
+    if client.ignore.is_some() && client.events != Some(false) {
+        lines.push(("ignore", "events that `ignore` matches are stored, but not mailed".to_owned()));
+    }
     if let (Some(_), Some(true) | None) = (&client.redact, client.events) {
         // The expression is not shown: it may contain the secret that it hides.
         lines.push(("redact", format!("text in them that `redact` matches is replaced by {REDACTED}")));

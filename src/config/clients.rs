@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fleetsweep_agent::request::FurtherLog;
 use lettre::message::Mailbox;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     agent_path::AgentPath,
     bastions::{self, Bastions, WrittenHop},
     choices::AgentChoice,
+    event_logs,
     fields::{self, Field, field, required},
     loaded::ClientElement,
     model::{Client, KeyFile, Login},
@@ -34,7 +36,7 @@ use crate::{
     fleet::{
         ClientId, Rule,
         rule::{self, Repeat},
-        security::redaction::Redaction,
+        security::{noise::Noise, redaction::Redaction},
     },
     ssh_config::HostQuery,
 };
@@ -56,6 +58,8 @@ struct Inherited {
     agent_path: Field<Option<AgentPath>>,
     events: Field<bool>,
     events_mail: Field<Repeat>,
+    logs: Vec<FurtherLog>,
+    ignore: Field<Option<Noise>>,
     redact: Field<Option<Redaction>>,
     legacy: Field<bool>,
     via: Field<Vec<WrittenHop>>,
@@ -156,6 +160,8 @@ impl Reader<'_> {
             agent_path: field(element, "agent-path", findings, AgentPath::parse).or(outer.agent_path),
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
             events_mail: field(element, "events-mail", findings, values::events_mail).or(outer.events_mail),
+            logs: event_logs::read(element, outer.logs, findings),
+            ignore: field(element, "ignore", findings, values::ignore).or(outer.ignore),
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
             legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
             via: field(element, "via", findings, bastions::via).or(outer.via),
@@ -222,6 +228,7 @@ impl Reader<'_> {
         };
         let events = given.events.given();
         let events_mail = given.events_mail.given().unwrap_or(Repeat::Every);
+        let ignore = given.ignore.given().flatten();
         let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
         let legacy = given.legacy.given().unwrap_or(false);
         let first = self.found.clients.len();
@@ -236,6 +243,8 @@ impl Reader<'_> {
             agent: agent.clone(),
             events,
             events_mail,
+            logs: given.logs.clone(),
+            ignore: ignore.clone(),
             redact: redact.clone(),
             legacy,
             via: way.via,

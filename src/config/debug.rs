@@ -82,8 +82,23 @@ impl fmt::Debug for Ssh {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, events, events_mail, redact, legacy, via, openssh } =
-            self;
+        let Self {
+            id,
+            name,
+            username,
+            login,
+            mail,
+            rules,
+            agent,
+            events,
+            events_mail,
+            logs,
+            ignore,
+            redact,
+            legacy,
+            via,
+            openssh,
+        } = self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -95,6 +110,8 @@ impl fmt::Debug for Client {
             .field("agent", agent)
             .field("events", events)
             .field("events_mail", events_mail)
+            .field("logs", &logs.len())
+            .field("ignore", &ignore.is_some())
             .field("redact", &redact.is_some())
             .field("legacy", legacy)
             .field("via", via)

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
+use fleetsweep_agent::request::FurtherLog;
 use lettre::message::Mailbox;
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
     fleet::{
         Bytes, ClientId, Rule,
         rule::Repeat,
-        security::{allowance::Allowance, redaction::Redaction},
+        security::{allowance::Allowance, noise::Noise, redaction::Redaction},
     },
     ssh_config::{HostSettings, Proxy},
 };
@@ -137,6 +138,10 @@ pub struct Client {
     pub events: Option<bool>,
     /// `events-mail`: how often security events are mailed.
     pub events_mail: Repeat,
+    /// `<events>`: the logs that are read beside the security log.
+    pub logs: Vec<FurtherLog>,
+    /// `ignore`: which security events are stored but not mailed.
+    pub ignore: Option<Noise>,
     /// `redact`: what is removed from security events before they are stored or mailed.
     pub redact: Option<Redaction>,
     /// `legacy`: whether it is also offered the algorithms that only old servers need.

@@ -245,7 +245,7 @@ pub(super) const FOREIGN_WORDS: [&str; 59] = [
 pub(super) const ROOT: &str = "config";
 
 /// Every element.
-pub(super) const ELEMENTS: [ElementKind; 10] = [
+pub(super) const ELEMENTS: [ElementKind; 11] = [
     ElementKind { name: ROOT, parents: &[], attributes: &[] },
     ElementKind {
         name: "collector",
@@ -337,6 +337,7 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
             plain("agent-path", ValueKind::Path),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             with("events-mail", ValueKind::MeasureOrChoice(&[EVERY]), "every"),
+            plain("ignore", ValueKind::Expression),
             plain("redact", ValueKind::Expression),
             with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
             plain("via", ValueKind::Servers),
@@ -356,10 +357,16 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
             plain("agent-path", ValueKind::Path),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("events-mail", ValueKind::MeasureOrChoice(&[EVERY])),
+            plain("ignore", ValueKind::Expression),
             plain("redact", ValueKind::Expression),
             plain("legacy", ValueKind::Choice(&YES_OR_NO)),
             plain("via", ValueKind::Servers),
         ],
+    },
+    ElementKind {
+        name: "events",
+        parents: &["client", "group"],
+        attributes: &[plain("channel", ValueKind::Label), plain("ids", ValueKind::Label)],
     },
     ElementKind {
         name: "alert",

@@ -491,6 +491,35 @@ fn the_nearest_says_what_is_redacted() {
 }
 
 #[test]
+fn further_logs_are_those_of_the_nearest_element_that_names_them() {
+    let loaded = valid(
+        "<config><group username='u' ignore='^CRON: '><events channel='System' ids='7045, 104,104'/><events channel='cron'/>
+           <client ip='h1'/>
+           <client ip='h2' ignore=''><events channel='System'/><events channel='Windows PowerShell' ids='400'/></client>
+         </group></config>",
+    );
+    let logs = |client: &Client| -> Vec<String> {
+        client.logs.iter().map(|log| format!("{} {:?}", log.channel(), log.ids())).collect()
+    };
+    let shown: Vec<_> = loaded.config.clients.iter().map(|client| (logs(client), client.ignore.is_some())).collect();
+    let group = ["System [104, 7045]", "cron []"].map(str::to_owned).to_vec();
+    let own = ["System []", "Windows PowerShell [400]", "cron []"].map(str::to_owned).to_vec();
+    assert_eq!(shown, [(group, true), (own, false)]);
+}
+
+#[test]
+fn a_wrong_log_is_named_with_its_place_and_what_to_write() {
+    let of = |inside: &str| with_client(&format!("<group ignore='(\\w{{1,500}}){{1,500}}'>{inside}</group>"));
+    let many = (0..9).map(|n| format!("<events channel='c{n}'/>")).collect::<String>();
+    let inside = format!(
+        "<events/>\n<events channel='Security'/>\n<events channel='a\"b'/>\n<events channel='x' ids='7045;104'/>\n\
+         <events channel='y' ids='{}'/>\n<events channel='z'/><events channel='z'/>\n<group>{many}</group>",
+        "1,".repeat(20) + "1"
+    );
+    insta::assert_snapshot!(errors(&of(&inside)));
+}
+
+#[test]
 fn every_error_is_shown_at_once_with_its_line_and_no_secret() {
     let text = r#"<config>
   <collector interval="60" concurrency="0" timeout="2h" retries="many"/>

@@ -24,7 +24,7 @@ use crate::fleet::{
     Bytes, Metric, Percent,
     metric::Unit,
     rule::Repeat,
-    security::{allowance::Allowance, redaction::Redaction},
+    security::{allowance::Allowance, noise::Noise, redaction::Redaction},
 };
 
 /// A keyword.
@@ -89,8 +89,17 @@ pub(super) fn agent(text: &str) -> Result<AgentChoice, ValueError> {
     word(text, schema::AGENT, [keep, remove, AgentChoice::Installed])
 }
 
+/// `ignore`: a regular expression, or empty for none.
+pub(super) fn ignore(text: &str) -> Result<Option<Noise>, ValueError> {
+    expression(text, Noise::new)
+}
+
 /// `redact`: a regular expression, or empty for none.
 pub(super) fn redact(text: &str) -> Result<Option<Redaction>, ValueError> {
+    expression(text, Redaction::new)
+}
+
+fn expression<T, E>(text: &str, compile: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, ValueError> {
     const HINT: &str =
         "write an expression like `password=(\\S+)`; write `\\` before a special character to match it literally";
     if text.is_empty() {
@@ -100,7 +109,7 @@ pub(super) fn redact(text: &str) -> Result<Option<Redaction>, ValueError> {
         Ok(_) => "it is too large".into(),
         Err(error) => safe_text::expression_error(&error),
     };
-    Redaction::new(text)
+    compile(text)
         .map(Some)
         .map_err(|_| ValueError::new(words!["this is not a valid regular expression: ", reason], HINT))
 }

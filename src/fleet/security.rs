@@ -17,6 +17,7 @@ mod common;
 pub mod digest;
 pub mod gathering;
 mod judged;
+pub mod noise;
 mod numbered;
 mod powerful;
 pub mod redaction;
@@ -65,6 +66,9 @@ enum AccessWords {
 pub struct SecurityEvent {
     /// The number or cursor of the record in the log.
     pub record_id: String,
+    /// The log that it comes from, if it is not the security log.
+    #[serde(default)]
+    pub channel: Option<String>,
     /// The event id, for example `4625`; `None` if the log has no event ids.
     pub event_id: Option<u32>,
     /// Its level in words, e.g. `warning`, `audit failure`.
@@ -94,6 +98,7 @@ impl SecurityLog {
         let text = |text: &str| clean(text, TEXT_CHARS);
         let event = |event: &report::SecurityEvent| SecurityEvent {
             record_id: text(&event.record_id),
+            channel: event.channel.as_deref().map(text).filter(|channel| !channel.is_empty()),
             event_id: event.event_id,
             level: text(&event.level),
             occurred_unix_ms: event.occurred_unix_ms,
@@ -143,6 +148,7 @@ mod tests {
     fn what_is_redacted_is_gone_from_all_that_events_say() {
         let event = SecurityEvent {
             record_id: "secret".into(),
+            channel: None,
             event_id: None,
             level: "secret".into(),
             occurred_unix_ms: 0,
@@ -183,6 +189,7 @@ mod tests {
             bookmark: Some("s=1;i=2".into()),
             events: vec![report::SecurityEvent {
                 record_id: "1\n".into(),
+                channel: None,
                 event_id: None,
                 level: "warning".into(),
                 occurred_unix_ms: 5,

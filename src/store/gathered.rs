@@ -116,6 +116,7 @@ struct LogRow {
 #[derive(sqlx::FromRow)]
 struct EventRow {
     record_id: String,
+    channel: String,
     event_id: Option<i64>,
     level: String,
     occurred_at_ms: i64,
@@ -142,12 +143,13 @@ pub(super) async fn logs(pool: &ReadPool, client: &ClientId) -> Result<Vec<Gathe
         let events = fetch_all!(
             &mut transaction,
             EventRow,
-            "SELECT record_id, event_id, level, occurred_at_ms, source, account, message, data_fields
+            "SELECT record_id, channel, event_id, level, occurred_at_ms, source, account, message, data_fields
              FROM security_events WHERE id >= ? AND id < ? AND client_id = ? ORDER BY id",
             row.first_event,
             row.first_event.saturating_add(row.events),
             row.client_id
         )?;
+        let events = events.into_iter().map(|event| of_log(event, &row.channel)).collect::<Result<_, _>>()?;
         let access = ACCESS.iter().find(|(_, word)| *word == row.access).map(|(access, _)| *access);
         logs.push(GatheredLog {
             at: from_ms(row.at_ms)?,
@@ -157,26 +159,24 @@ pub(super) async fn logs(pool: &ReadPool, client: &ClientId) -> Result<Vec<Gathe
                 access: access.ok_or_else(|| unreadable(InvalidAccess(row.access)))?,
                 bookmark: None,
                 truncated: row.is_truncated != 0,
-                events: events.into_iter().map(SecurityEvent::try_from).collect::<Result<_, _>>()?,
+                events,
             },
         });
     }
     Ok(logs)
 }
 
-impl TryFrom<EventRow> for SecurityEvent {
-    type Error = sqlx::Error;
-
-    fn try_from(row: EventRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            record_id: row.record_id,
-            event_id: row.event_id.map(u32::try_from).transpose().map_err(unreadable)?,
-            level: row.level,
-            occurred_unix_ms: row.occurred_at_ms,
-            source: row.source,
-            user: row.account,
-            message: row.message,
-            data: serde_json::from_str(&row.data_fields).map_err(unreadable)?,
-        })
-    }
+/// An event of a log of this channel.
+fn of_log(row: EventRow, channel: &str) -> Result<SecurityEvent, sqlx::Error> {
+    Ok(SecurityEvent {
+        record_id: row.record_id,
+        channel: Some(row.channel).filter(|of_event| of_event != channel),
+        event_id: row.event_id.map(u32::try_from).transpose().map_err(unreadable)?,
+        level: row.level,
+        occurred_unix_ms: row.occurred_at_ms,
+        source: row.source,
+        user: row.account,
+        message: row.message,
+        data: serde_json::from_str(&row.data_fields).map_err(unreadable)?,
+    })
 }

@@ -321,7 +321,7 @@ async fn insert_events(
                 query = query
                     .bind(id)
                     .bind(client)
-                    .bind(&log.channel)
+                    .bind(event.channel.as_ref().unwrap_or(&log.channel))
                     .bind(&event.record_id)
                     .bind(event.event_id.map(i64::from))
                     .bind(&event.level)

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fleetsweep_agent::{
     SysRng, envelope,
-    request::{Bookmark, EventsWanted, Request},
+    request::{Bookmark, EventsWanted, Questions, Request},
 };
 use jiff::Timestamp;
 use russh::{Channel, client::Msg};
@@ -334,6 +334,17 @@ impl Attempt<'_> {
         }
     }
 
+    /// What the client's rules and further logs need.
+    fn questions(&self) -> Questions {
+        // The configuration was checked.
+        let mut questions = rule::questions(&self.client.rules).unwrap_or_default();
+        for log in &self.client.logs {
+            // The configuration has no more of them than fit.
+            let _ = questions.ask_for_log(log.clone());
+        }
+        questions
+    }
+
     /// Each execution has its own request, and an answer can only be opened for its request.
     fn request(&self, system: System, events: &EventsWanted) -> Result<(p256::SecretKey, Request), Failure> {
         let secret = envelope::fresh_secret(&mut SysRng)
@@ -344,8 +355,7 @@ impl Attempt<'_> {
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
             events: if system.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
-            // The configuration was checked.
-            questions: rule::questions(&self.client.rules).unwrap_or_default(),
+            questions: self.questions(),
         };
         Ok((secret, request))
     }

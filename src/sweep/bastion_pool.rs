@@ -387,6 +387,8 @@ fn as_client(bastion: &Bastion) -> Client {
         agent: AgentDelivery::default(),
         events: None,
         events_mail: crate::fleet::rule::Repeat::Every,
+        logs: Vec::new(),
+        ignore: None,
         redact: None,
         legacy: bastion.legacy,
         via: Arc::default(),

@@ -13,7 +13,7 @@ use std::{
 use fleetsweep_agent::{
     SysRng, envelope, exit,
     report::{EventAccess, EventLog, Report, SecurityEvent},
-    request::{Bookmark, EventsWanted, Questions, Request},
+    request::{Bookmark, EventsWanted, FurtherLog, Questions, Request},
 };
 use jiff::Timestamp;
 use support::{Trial, WINDOWS};
@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             what_is_lost_or_late_is_named,
             a_batch_that_is_too_large_does_not_slow_down_the_rest,
             a_log_of_a_million_records_is_read_where_the_last_report_ended,
+            further_logs_are_read_with_positions_of_their_own,
             a_cleared_log_is_noticed_and_read_from_its_start,
             a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one,
             a_deadline_ends_the_agent_whose_answer_nobody_reads,
@@ -153,10 +154,14 @@ async fn run(argument: &str, environment: &[(&str, &str)]) -> Ended {
 
 async fn collect_within(deadline_ms: u64, events: EventsWanted, environment: &[(&str, &str)]) -> Report {
     let (request, secret) = request(500, deadline_ms, events);
+    collect_for(&request, &secret, environment).await
+}
+
+async fn collect_for(request: &Request, secret: &p256::SecretKey, environment: &[(&str, &str)]) -> Report {
     let ended = run(&request.to_argument(), environment).await;
     assert_eq!((ended.code, &*ended.stderr), (Some(exit::ANSWERED.into()), ""));
     assert!(!ended.stdout.contains(&b'\r'), "lines end as everywhere");
-    Report::from_xml(&envelope::open(&ended.stdout, &request, &secret).unwrap()).unwrap()
+    Report::from_xml(&envelope::open(&ended.stdout, request, secret).unwrap()).unwrap()
 }
 
 /// A Security log in a file.
@@ -184,6 +189,18 @@ impl Log {
     async fn read_within(&self, deadline_ms: u64, events: EventsWanted, fault: &str) -> (EventLog, Vec<String>) {
         let (log, warnings, _) = self.read_counting(deadline_ms, events, &[("FAKE_SECURITY_FAULT", fault)]).await;
         (log, warnings)
+    }
+
+    /// What an agent reads from it and from further logs, and all warnings about logs.
+    async fn read_logs(&self, logs: &[FurtherLog], events: EventsWanted) -> (EventLog, Vec<(String, String)>) {
+        let path = self.directory.path().join("log");
+        let (mut request, secret) = request(500, 30_000, events);
+        for log in logs {
+            request.questions.ask_for_log(log.clone()).unwrap();
+        }
+        let report = collect_for(&request, &secret, &[("FAKE_SECURITY_LOG", path.to_str().unwrap())]).await;
+        let about = report.warnings.into_iter().filter(|warning| warning.what.contains("log"));
+        (report.events.unwrap(), about.map(|warning| (warning.what, warning.why)).collect())
     }
 
     /// The same, with how often records were requested, and how many were searched.
@@ -323,6 +340,7 @@ async fn events_come_oldest_first_and_the_bookmark_goes_on() {
     assert_eq!(ids(&first), (2..=20).collect::<Vec<_>>());
     let expected = SecurityEvent {
         record_id: "20".to_owned(),
+        channel: None,
         event_id: Some(4625),
         level: "audit failure".to_owned(),
         occurred_unix_ms: newest_ms,
@@ -435,6 +453,63 @@ async fn a_log_of_a_million_records_is_read_where_the_last_report_ended() {
         assert!(ids(&rest).into_iter().eq(3..=5002), "{fault}: {:?} {:?}", ids(&rest).first(), ids(&rest).last());
         assert_eq!((rest.truncated, warnings, searched), (false, vec![], expected), "{fault}");
     }
+}
+
+async fn further_logs_are_read_with_positions_of_their_own() {
+    let newest_ms = now_ms();
+    let of = |channel: &str, provider: &str, record_id, event_id, data: &str| {
+        record(record_id, newest_ms, event_id, data)
+            .replace(">Security<", &format!(">{channel}<"))
+            .replace("Microsoft-Windows-Security-Auditing", provider)
+            .replace("0x8010", "0x8080")
+    };
+    let service = |record_id| {
+        let data = "<EventData><Data Name='ServiceName'>updater</Data></EventData>";
+        of("System", "Service Control Manager", record_id, 7045, data)
+    };
+    let sysmon = "Microsoft-Windows-Sysmon/Operational";
+    let mut records: Vec<String> = logons(101, 103, newest_ms).collect();
+    records.extend([service(7), of("System", "x", 8, 7036, ""), service(9), of(sysmon, "x", 1, 22, "")]);
+    let log = Log::of(records.clone());
+    let logs = [("System", vec![104, 7045]), (sysmon, vec![]), ("Nowhere", vec![])]
+        .map(|(name, ids)| FurtherLog::new(name, ids).unwrap());
+    let names = |log: &EventLog| -> Vec<String> {
+        let name =
+            |event: &SecurityEvent| format!("{} {}", event.channel.as_deref().unwrap_or("Security"), event.record_id);
+        let mut names: Vec<String> = log.events.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    let (first, warnings) = log.read_logs(&logs, EventsWanted::Within(DAY)).await;
+    let expected = [
+        "Microsoft-Windows-Sysmon/Operational 1",
+        "Security 101",
+        "Security 102",
+        "Security 103",
+        "System 7",
+        "System 9",
+    ];
+    assert_eq!(
+        (names(&first), &*first.source, first.access),
+        (expected.map(str::to_owned).into(), "Security", EventAccess::Read)
+    );
+    assert_eq!(warnings, [("log Nowhere".to_owned(), "this machine has no such log".to_owned())]);
+    let message = first.events.iter().find(|event| event.record_id == "9").map(|event| &*event.message);
+    assert_eq!(message, Some("Service installed: ServiceName=updater"));
+
+    let (second, warnings) = log.read_logs(&logs, after(&first)).await;
+    assert_eq!((names(&second), warnings), (vec![], vec![]), "what is missing is named once");
+    records.extend([service(10), of(sysmon, "x", 2, 22, "")]);
+    log.write(records.clone());
+    let (third, _) = log.read_logs(&logs, after(&second)).await;
+    assert_eq!(names(&third), ["Microsoft-Windows-Sysmon/Operational 2", "System 10"]);
+    // Without further logs, the bookmark is still that of the security log, and a log that is added later has its day.
+    records.extend(logons(104, 104, newest_ms));
+    log.write(records);
+    let (fourth, warnings) = log.read_logs(&[], after(&third)).await;
+    assert_eq!((names(&fourth), warnings), (vec!["Security 104".to_owned()], vec![]));
+    let (fifth, _) = log.read_logs(&logs[..1], after(&fourth)).await;
+    assert_eq!(names(&fifth), ["System 10", "System 7", "System 9"]);
 }
 
 async fn a_cleared_log_is_noticed_and_read_from_its_start() {

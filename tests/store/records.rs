@@ -117,6 +117,7 @@ pub(crate) fn record(number: u128) -> Record {
             truncated: false,
             events: vec![SecurityEvent {
                 record_id: "s=1;i=2".into(),
+                channel: None,
                 event_id: None,
                 level: "warning".into(),
                 occurred_unix_ms: AT - 5,

@@ -17,8 +17,10 @@ use std::{
 
 use fleetsweep_agent::{
     report::{EventAccess, EventLog, SecurityEvent, Warning},
-    request::EventsWanted,
+    request::{EventsWanted, FurtherLog},
 };
+
+use crate::places::{ABSENT, Places};
 
 /// The most events of one report. The next report continues after the last one.
 const MAX_EVENTS: usize = 500;
@@ -117,9 +119,17 @@ fn level(severity: Option<u8>) -> &'static str {
     }
 }
 
-/// Reads the requested part of the security log. `now_ms` is the time of this machine's clock.
-pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (Option<EventLog>, Vec<Warning>) {
+/// Reads the requested part of the security log and of further logs. `now_ms` is the time of this machine's clock.
+///
+/// Further logs are units and facilities of the journal, which has one position for all of them.
+pub(super) fn look(
+    wanted: &EventsWanted,
+    logs: &[FurtherLog],
+    now_ms: i64,
+    patience: Duration,
+) -> (Option<EventLog>, Vec<Warning>) {
     let mut warnings = Vec::new();
+    let mut known = Places::default();
     let mut warn = |what: &str, why: String| warnings.push(Warning { what: what.to_owned(), why });
     let from = match wanted {
         EventsWanted::No => return (None, Vec::new()),
@@ -127,11 +137,14 @@ pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (O
             let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             Place { at_ms: now_ms.saturating_sub(age_ms), position: Position::Time }
         }
-        EventsWanted::After(bookmark) => Place::parse(bookmark.as_str()).unwrap_or_else(|| {
-            // Reporting an event twice is better than losing it.
-            warn("security events", "the bookmark is not this agent's: a day was read again".to_owned());
-            Place { at_ms: now_ms.saturating_sub(A_DAY_MS), position: Position::Time }
-        }),
+        EventsWanted::After(bookmark) => {
+            known = Places::parse(bookmark.as_str());
+            known.security.as_deref().and_then(Place::parse).unwrap_or_else(|| {
+                // Reporting an event twice is better than losing it.
+                warn("security events", "the bookmark is not this agent's: a day was read again".to_owned());
+                Place { at_ms: now_ms.saturating_sub(A_DAY_MS), position: Position::Time }
+            })
+        }
     };
     let mut denied = None;
     let sources = [(PathBuf::from("journal"), true)]
@@ -140,7 +153,7 @@ pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (O
     for (path, is_journal) in sources {
         let source = path.display().to_string();
         let found = if is_journal {
-            journal::access().and_then(|()| journal::read(Path::new("journalctl"), &from, patience))
+            journal::access().and_then(|()| journal::read(Path::new("journalctl"), &from, logs, patience))
         } else {
             log_file::read(&path, &from, log_file::local_rules())
         };
@@ -151,7 +164,15 @@ pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (O
                 }
                 let access = if found.cleared { EventAccess::Cleared } else { EventAccess::Read };
                 let (truncated, events) = (found.truncated, found.events);
-                let bookmark = Some(found.place.to_string());
+                let mut places = Places { security: Some(found.place.to_string()), further: Vec::new() };
+                for log in logs.iter().filter(|log| !is_journal || journal::filter(log.channel()).is_none()) {
+                    let channel = log.channel();
+                    if known.of(channel).is_none() {
+                        warn("further security events", format!("this machine has no log {channel}"));
+                    }
+                    places.further.push((channel.to_owned(), ABSENT.to_owned()));
+                }
+                let bookmark = places.to_text();
                 return (Some(EventLog { source, access, bookmark, truncated, events }), warnings);
             }
             Err(Trouble::Absent) => {}
@@ -211,9 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_is_not_read_and_a_foreign_bookmark_is_said() {
-        assert_eq!(look(&EventsWanted::No, 0, Duration::ZERO), (None, vec![]));
+        assert_eq!(look(&EventsWanted::No, &[], 0, Duration::ZERO), (None, vec![]));
         let foreign = EventsWanted::After(Bookmark::new("elsewhere".into()).unwrap());
-        let (log, warnings) = look(&foreign, 0, Duration::from_secs(5));
+        let (log, warnings) = look(&foreign, &[], 0, Duration::from_secs(5));
         assert!(log.is_some());
         assert_eq!(warnings[0].why, "the bookmark is not this agent's: a day was read again");
     }

@@ -160,7 +160,8 @@ impl Report {
         if let Some(log) = &mut self.events {
             fit(&mut log.source, MAX_TEXT_BYTES);
             fit_optional(&mut log.bookmark, MAX_TEXT_BYTES);
-            for SecurityEvent { record_id, level, source, user, message, data, .. } in &mut log.events {
+            for SecurityEvent { record_id, channel, level, source, user, message, data, .. } in &mut log.events {
+                fit_optional(channel, MAX_TEXT_BYTES);
                 for text in [record_id, level, source] {
                     fit(text, MAX_TEXT_BYTES);
                 }
@@ -260,6 +261,7 @@ mod tests {
     fn event() -> SecurityEvent {
         SecurityEvent {
             record_id: "1".into(),
+            channel: None,
             event_id: None,
             level: "info".into(),
             occurred_unix_ms: 0,

@@ -378,6 +378,7 @@ fn security_event(element: &Element<'_>) -> Result<SecurityEvent, ReportError> {
         level: element.text("level")?,
         occurred_unix_ms: element.number("occurred-unix-ms")?,
         source: element.text("source")?,
+        channel: element.optional_text("channel")?,
         user: element.optional_text("user")?,
         message: element.text_up_to("message", limits::MAX_MESSAGE_BYTES)?,
         data: Vec::new(),

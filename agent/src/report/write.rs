@@ -241,9 +241,12 @@ impl Xml {
                 .with_some("bookmark", log.bookmark.as_ref())
                 .with("truncated", log.truncated),
         );
-        for SecurityEvent { record_id, event_id, level, occurred_unix_ms, source, user, message, data } in &log.events {
+        for SecurityEvent { record_id, channel, event_id, level, occurred_unix_ms, source, user, message, data } in
+            &log.events
+        {
             let event = element("event")
                 .with("record-id", record_id)
+                .with_some("channel", channel.as_ref())
                 .with_some("event-id", *event_id)
                 .with("level", level)
                 .with("occurred-unix-ms", occurred_unix_ms)

@@ -20,22 +20,36 @@ pub(super) use reader::look;
 
 use self::{record::Record, walk::Step};
 
-/// Parses a record for the walk.
+/// Parses a record of the security log for the walk.
 fn step(xml: &str) -> Step {
+    step_with(xml, message::message)
+}
+
+/// Parses a record of another log for the walk.
+#[cfg(any(windows, test))]
+fn step_of_other(xml: &str) -> Step {
+    step_with(xml, message::of_other)
+}
+
+fn step_with(xml: &str, message: fn(&Record) -> String) -> Step {
     match Record::parse(xml) {
-        Ok(record) => Step::Record { record_id: record.record_id, event: event(record) },
+        Ok(record) => {
+            let message = message(&record);
+            Step::Record { record_id: record.record_id, event: event(record, message) }
+        }
         Err(why) => Step::Spoilt(why.to_string()),
     }
 }
 
-fn event(record: Record) -> SecurityEvent {
+fn event(record: Record, message: String) -> SecurityEvent {
     SecurityEvent {
         record_id: record.record_id.to_string(),
+        channel: None,
         event_id: Some(record.event_id),
         level: record.level().to_owned(),
         occurred_unix_ms: record.occurred_unix_ms,
         user: message::user(&record),
-        message: message::message(&record),
+        message,
         source: record.provider,
         data: record.fields,
     }

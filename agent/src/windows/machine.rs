@@ -85,7 +85,8 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     }
     // After the window, because this work would otherwise count as CPU usage of the machine.
     let patience = patience::of_events(request.deadline);
-    let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
+    let (events, troubles) =
+        events::look(&request.events, request.questions.logs(), report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;
     warnings.extend(troubles);
     report.warnings = warnings.into();

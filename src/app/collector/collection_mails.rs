@@ -15,7 +15,7 @@ use crate::{
         metric::Observation,
         rule::Repeat,
         security::{
-            SecurityLog,
+            SecurityEvent, SecurityLog,
             allowance::{Allowed, Spent},
             digest,
             gathering::{self, Collected, GatheredLog, Gathering, GatheringChange, Step},
@@ -137,12 +137,21 @@ impl CollectionMails {
         let (events, spent) = security.map_or((0, Spent::default()), |(_, allowed)| (allowed.events, allowed.spent));
         let logins: Vec<(i64, i64)> =
             gathered.iter().filter_map(|gathered| gathered.login_unix_ms).chain(login_unix_ms).collect();
+        let allowed = Allowed { events: earlier + events, spent };
+        let (log, allowed, ignored) = match &client.ignore {
+            Some(noise) => {
+                let (rest, allowed, ignored) = noise.without(&log, allowed);
+                (Cow::Owned(rest), allowed, ignored)
+            }
+            None => (log, allowed, 0),
+        };
         let occasion = EventsContext {
             client,
             reading,
             log: &log,
             gathered,
-            allowed: Allowed { events: earlier + events, spent },
+            allowed,
+            ignored,
             logins_unix_ms: &logins,
             now,
             collector_name: &self.host_name,
@@ -180,7 +189,11 @@ fn login(collection: &Collection, reading: &Reading) -> Option<(i64, i64)> {
 fn is_urgent(client: &Client, log: &SecurityLog, login_unix_ms: Option<(i64, i64)>) -> bool {
     let logins: Vec<(i64, i64)> = login_unix_ms.into_iter().collect();
     let visitor = Visitor { account: &client.username, logins_unix_ms: &logins };
-    digest::is_urgent(&digest::groups(&log.events, visitor))
+    let mailed: Cow<'_, [SecurityEvent]> = match &client.ignore {
+        Some(noise) => Cow::Owned(log.events.iter().filter(|event| !noise.covers(event)).cloned().collect()),
+        None => Cow::Borrowed(&log.events),
+    };
+    digest::is_urgent(&digest::groups(&mailed, visitor))
 }
 
 /// Logs a template error. The tests render every template.

@@ -290,6 +290,8 @@ mod tests {
             agent: AgentDelivery::default(),
             events: None,
             events_mail: crate::fleet::rule::Repeat::Every,
+            logs: Vec::new(),
+            ignore: None,
             redact: None,
             legacy: false,
             via: Arc::default(),

@@ -86,6 +86,7 @@ impl SimulatedHost {
 fn event(second: i64, level: &str, source: &str, user: &str, message: String) -> SecurityEvent {
     SecurityEvent {
         record_id: format!("demo-{second}"),
+        channel: None,
         event_id: None,
         level: level.to_owned(),
         occurred_unix_ms: 0,

@@ -54,6 +54,7 @@ mod tests {
     fn check(source: &str, message: &str, expected: Option<&str>) {
         let event = SecurityEvent {
             record_id: String::new(),
+            channel: None,
             event_id: None,
             level: "information".into(),
             occurred_unix_ms: 0,

@@ -79,8 +79,9 @@ impl Spent {
 }
 
 fn bytes_of(event: &SecurityEvent) -> u64 {
-    let SecurityEvent { record_id, event_id: _, level, occurred_unix_ms: _, source, user, message, data } = event;
-    let texts = [record_id, level, source, message].into_iter().chain(user);
+    let SecurityEvent { record_id, channel, event_id: _, level, occurred_unix_ms: _, source, user, message, data } =
+        event;
+    let texts = [record_id, level, source, message].into_iter().chain(user).chain(channel);
     let fields = data.iter().flat_map(|(name, value)| [name, value]);
     texts.chain(fields).map(|text| text.len() as u64).sum::<u64>() + BYTES_AROUND
 }
@@ -92,6 +93,7 @@ mod tests {
     fn events(count: usize, message_bytes: usize) -> Vec<SecurityEvent> {
         let event = SecurityEvent {
             record_id: String::new(),
+            channel: None,
             event_id: None,
             level: String::new(),
             occurred_unix_ms: 0,

@@ -139,6 +139,7 @@ mod tests {
     fn log(events: usize) -> SecurityLog {
         let event = SecurityEvent {
             record_id: String::new(),
+            channel: None,
             event_id: None,
             level: String::new(),
             occurred_unix_ms: 0,

@@ -49,7 +49,8 @@ const WARNING_CHARS: usize = 200;
 const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
 /// The subjects of the agent's warnings that concern the log.
-const ABOUT_THE_LOG: [&str; 5] = ["security events", "security log", "further security events", "journal", "/var/log/"];
+const ABOUT_THE_LOG: [&str; 6] =
+    ["security events", "security log", "further security events", "journal", "/var/log/", "log "];
 
 /// A collection with a security log, which is redacted already.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,8 @@ pub struct EventsContext<'a> {
     pub gathered: &'a [GatheredLog],
     /// How many of its events are stored and attached. The others are only in the summary.
     pub allowed: Allowed,
+    /// How many events are left out because of `ignore`.
+    pub ignored: usize,
     /// When this program logged in for each log, from and to in milliseconds, by the client's clock, as far as this is
     /// known.
     pub logins_unix_ms: &'a [(i64, i64)],
@@ -87,6 +90,8 @@ pub(super) struct EventsFacts {
     gathered: Option<String>,
     /// In how many of the gathered logs something was wrong, in words.
     unread: Option<String>,
+    /// The number of events that are left out because of `ignore`, in words.
+    ignored: Option<String>,
     /// Set if the daily allowance is used up.
     overrun: Option<Overrun>,
     /// `14 security events`; `None` if there are none.
@@ -268,6 +273,7 @@ impl EventsFacts {
             log,
             gathered,
             allowed: _,
+            ignored,
             logins_unix_ms: _,
             now,
             collector_name,
@@ -287,6 +293,7 @@ impl EventsFacts {
             truncated: log.truncated,
             gathered: gathered.first().map(|first| words::moment(first.at)),
             unread: unread(gathered),
+            ignored: (ignored > 0).then(|| counted(ignored as u64, ("event", "events"))),
             overrun: Overrun::of(occasion),
             count: (!log.events.is_empty())
                 .then(|| counted(log.events.len() as u64, ("security event", "security events"))),

@@ -41,10 +41,11 @@ fn in_file_name(name: &str) -> String {
 
 /// One event. The texts contain no tabs and line breaks.
 fn line(event: &SecurityEvent) -> String {
-    let SecurityEvent { record_id, event_id, level, occurred_unix_ms, source, user, message, data } = event;
+    let SecurityEvent { record_id, channel, event_id, level, occurred_unix_ms, source, user, message, data } = event;
     let data: Vec<String> = data.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let event_id = event_id.map(|id| id.to_string()).unwrap_or_default();
     let user = user.as_deref().unwrap_or_default();
+    let source = &channel.as_ref().map_or_else(|| source.clone(), |channel| format!("{channel}: {source}"));
     let fields = [&time(*occurred_unix_ms), level, &event_id, source, user, message, &data.join("; "), record_id];
     let shown = fields.map(|field| if field.is_empty() { "-" } else { field });
     shown.join("\t") + "\n"
@@ -67,6 +68,7 @@ mod tests {
     fn event(at_ms: i64, message: &str) -> SecurityEvent {
         SecurityEvent {
             record_id: "s=1".into(),
+            channel: None,
             event_id: Some(4625),
             level: "audit failure".into(),
             occurred_unix_ms: at_ms,

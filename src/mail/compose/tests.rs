@@ -37,6 +37,8 @@ fn client(rules: Vec<Rule>) -> config::Client {
         agent: config::AgentDelivery::default(),
         events: None,
         events_mail: Repeat::Every,
+        logs: Vec::new(),
+        ignore: None,
         redact: None,
         legacy: false,
         via: std::sync::Arc::default(),
@@ -85,6 +87,7 @@ fn hostile_log() -> SecurityLog {
         source: "journal\r\nBcc: eve@example.net".into(),
         events: vec![report::SecurityEvent {
             record_id: "1".into(),
+            channel: None,
             event_id: None,
             level: "info\trm\n".into(),
             occurred_unix_ms: i64::MAX,

@@ -2,6 +2,7 @@
  * those of the Security log, as documented by Microsoft. It only has the functions that the agent uses.
  *
  * FAKE_SECURITY_LOG names the file: records in XML, oldest first, with an empty line after each.
+ * The records of other logs are in the same file. <Channel> says to which log a record belongs.
  * FAKE_SECURITY_REPEAT=N: the file has one record, which stands for N records, one per second. In it, @ID@ and @TIME@
  * stand for the id and the time. FAKE_SECURITY_NEWEST is the time of the last one, in seconds since 1970.
  * FAKE_SECURITY_FAULT makes it fail:
@@ -36,7 +37,13 @@ typedef struct {
     /* Query: the number of records that were returned or skipped. Event: its index. Bookmark: the id of its record. */
     size_t at;
     int batches;
+    /* Query: the log, and the ids of the wanted events. */
+    char channel[160];
+    unsigned ids[20];
+    int id_count;
 } Object;
+
+__declspec(dllexport) BOOL WINAPI EvtClose(EVT_HANDLE handle);
 
 static char *text;
 static char **records;
@@ -123,18 +130,35 @@ static unsigned long long id_at(size_t index)
     return id ? strtoull(id + strlen("<EventRecordID>"), NULL, 10) : 0;
 }
 
+static BOOL is_of(size_t index, const Object *query)
+{
+    const char *id;
+    if (repeat)
+        return TRUE;
+    if (!strstr(records[index], query->channel))
+        return FALSE;
+    id = strstr(records[index], "<EventID>");
+    for (int at = 0; at < query->id_count; at++)
+        if (id && strtoul(id + strlen("<EventID>"), NULL, 10) == query->ids[at])
+            return TRUE;
+    return !query->id_count;
+}
+
 /* The number of records that a query selects, from the oldest on; -1 if the query is unknown. */
-static long long selected(LPCWSTR query)
+static long long selected(LPCWSTR query, Object *object)
 {
     unsigned long long below;
     long long at = count;
-    if (!wcscmp(query, L"*"))
-        return at;
-    if (swscanf(query, L"*[System[EventRecordID < %I64u]]", &below) != 1)
+    LPCWSTR bound = wcsstr(query, L"EventRecordID < ");
+    for (LPCWSTR id = query; (id = wcsstr(id, L"EventID=")) && object->id_count < 20;)
+        object->ids[object->id_count++] = wcstoul(id += 8, NULL, 10);
+    if (!bound)
+        return !wcscmp(query, L"*") || object->id_count ? at : -1;
+    if (swscanf(bound, L"EventRecordID < %I64u", &below) != 1)
         return -1;
     for (; at > 0; at--, searched++) {
         unsigned long long id = id_at(at - 1);
-        if (id && id < below)
+        if (is_of(at - 1, object) && id && id < below)
             break;
     }
     return at;
@@ -152,6 +176,9 @@ static Object *object(int kind, size_t at)
 __declspec(dllexport) EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE session, LPCWSTR path, LPCWSTR query, DWORD flags)
 {
     int error;
+    BOOL is_there;
+    size_t at;
+    Object *made;
     long long number;
     if (fault("error", &error)) {
         SetLastError(error);
@@ -161,16 +188,22 @@ __declspec(dllexport) EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE session, LPCWSTR pat
         SetLastError(ERROR_INVALID_PARAMETER);
         return NULL;
     }
-    if (!path || wcscmp(path, L"Security") || (!records && !load())) {
+    if (!path || wcslen(path) > 128 || (!records && !load())) {
         SetLastError(ERROR_CHANNEL_NOT_FOUND);
         return NULL;
     }
-    number = selected(query);
-    if (number < 0) {
-        SetLastError(ERROR_EVT_INVALID_QUERY);
+    made = object(QUERY, 0);
+    snprintf(made->channel, sizeof made->channel, "<Channel>%ls</Channel>", path);
+    for (is_there = !wcscmp(path, L"Security"), at = 0; at < count && !is_there; at++)
+        is_there = is_of(at, made);
+    number = selected(query, made);
+    if (number < 0 || !is_there) {
+        EvtClose(made);
+        SetLastError(is_there ? ERROR_EVT_INVALID_QUERY : ERROR_CHANNEL_NOT_FOUND);
         return NULL;
     }
-    return object(QUERY, count - number);
+    made->at = count - number;
+    return made;
 }
 
 __declspec(dllexport) BOOL WINAPI EvtNext(
@@ -192,16 +225,19 @@ __declspec(dllexport) BOOL WINAPI EvtNext(
         return fail(error);
     if (query->batches > 1 && size > 1 && fault("large", &error))
         return fail(RPC_S_INVALID_BOUND);
-    while (*returned < size && *returned < BATCH && query->at < count)
-        /* Newest first. */
-        events[(*returned)++] = object(EVENT, count - 1 - query->at++);
+    /* Newest first. */
+    for (; *returned < size && *returned < BATCH && query->at < count; query->at++)
+        if (is_of(count - 1 - query->at, query))
+            events[(*returned)++] = object(EVENT, count - 1 - query->at);
     return *returned ? TRUE : fail(ERROR_NO_MORE_ITEMS);
 }
 
 __declspec(dllexport) EVT_HANDLE WINAPI EvtCreateBookmark(LPCWSTR xml)
 {
     unsigned long long id;
-    if (!xml || swscanf(xml, L"<BookmarkList><Bookmark Channel='Security' RecordId='%I64u' IsCurrent='true'/></BookmarkList>", &id) != 1) {
+    LPCWSTR number = xml ? wcsstr(xml, L"' RecordId='") : NULL;
+    if (!number || wcsncmp(xml, L"<BookmarkList><Bookmark Channel='", 33)
+        || swscanf(number, L"' RecordId='%I64u' IsCurrent='true'/></BookmarkList>", &id) != 1) {
         SetLastError(ERROR_EVT_INVALID_QUERY);
         return NULL;
     }
@@ -220,14 +256,16 @@ __declspec(dllexport) BOOL WINAPI EvtSeek(
         return fail(ERROR_INVALID_PARAMETER);
     if (fault("lost", &error))
         return fail(ERROR_NOT_FOUND);
-    /* A binary search, newest first. */
-    for (end = count; at < end;) {
+    /* A binary search, newest first, if there is only one log. */
+    for (end = repeat ? count : 0; at < end;) {
         size_t middle = at + (end - at) / 2;
         if (id_at(count - 1 - middle) > bookmark->at)
             at = middle + 1;
         else
             end = middle;
     }
+    while (!repeat && at < count && (!is_of(count - 1 - at, query) || id_at(count - 1 - at) > bookmark->at))
+        at++;
     query->at = fault("astray", &error) ? at + 2 : at;
     return TRUE;
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use entry::Entry;
+use fleetsweep_agent::request::FurtherLog;
 
 use super::{
     super::program::{self, Stopped},
@@ -23,9 +24,26 @@ use super::{
 const ROOTS: &[&str] = &["/var/log/journal", "/run/log/journal"];
 /// Authentication (facilities auth and authpriv) and the kernel's audit.
 const WHICH: &[&str] = &["SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10", "+", "_TRANSPORT=audit"];
-const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID,_TRANSPORT";
+const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,SYSLOG_FACILITY,_PID,_SYSTEMD_UNIT,_TRANSPORT";
 /// The most output that is read. It contains thousands of entries, of which only the first are used.
 const MAX_OUTPUT_BYTES: usize = 2 << 20;
+
+/// The names of the facilities of syslog, by number.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
+/// What the names of units end with.
+const UNITS: [&str; 5] = [".service", ".socket", ".timer", ".mount", ".scope"];
+
+/// The condition that selects the entries of a further log; `None` if the journal has no such log.
+pub(super) fn filter(channel: &str) -> Option<String> {
+    if UNITS.iter().any(|ending| channel.ends_with(ending)) {
+        return Some(format!("_SYSTEMD_UNIT={channel}"));
+    }
+    let facility = FACILITIES.iter().position(|name| *name == channel)?;
+    Some(format!("SYSLOG_FACILITY={facility}"))
+}
 
 /// Checks whether there is a system journal that this account can read. `journalctl` does not report this: without
 /// access, it finds no entries and succeeds.
@@ -48,29 +66,30 @@ pub(super) fn access() -> Result<(), Trouble> {
 }
 
 /// Reads the entries after `from`, for at most `patience`.
-pub(super) fn read(journalctl: &Path, from: &Place, patience: Duration) -> Result<Found, Trouble> {
+pub(super) fn read(journalctl: &Path, from: &Place, logs: &[FurtherLog], patience: Duration) -> Result<Found, Trouble> {
     let deadline = Instant::now() + patience;
     let since = format!("--since=@{}", from.at_ms.max(0) / 1000);
     if let Position::Cursor(cursor) = &from.position {
         // Including the entry of the bookmark, to check whether it still exists. If not, `--after-cursor` would skip
         // the first entry after it.
-        let output = run(journalctl, &format!("--cursor={cursor}"), deadline)?;
+        let output = run(journalctl, &format!("--cursor={cursor}"), logs, deadline)?;
         let is_there = output.first(&mut &*output.bytes).is_some_and(|entry| entry.cursor == *cursor);
         // A cursor that the journal does not understand is an error. Then the time is used.
         if output.ended.is_none_or(|status| status.success()) {
             let after_ms = if is_there { i64::MIN } else { from.at_ms };
-            let found = found(output, from, after_ms);
+            let found = found(output, from, after_ms, logs);
             if !(is_there && found.truncated && found.events.is_empty()) {
                 return Ok(found);
             }
             // The entry of the bookmark is so large that nothing else was read.
-            return Ok(self::found(run(journalctl, &format!("--after-cursor={cursor}"), deadline)?, from, i64::MIN));
+            let output = run(journalctl, &format!("--after-cursor={cursor}"), logs, deadline)?;
+            return Ok(self::found(output, from, i64::MIN, logs));
         }
     }
-    let output = run(journalctl, &since, deadline)?;
+    let output = run(journalctl, &since, logs, deadline)?;
     match output.ended {
         Some(status) if !status.success() => Err(Trouble::Broken(format!("journalctl ended with {status}"))),
-        Some(_) | None => Ok(found(output, from, from.at_ms)),
+        Some(_) | None => Ok(found(output, from, from.at_ms, logs)),
     }
 }
 
@@ -92,9 +111,12 @@ impl Output {
     }
 }
 
-fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Trouble> {
+fn run(journalctl: &Path, from: &str, logs: &[FurtherLog], deadline: Instant) -> Result<Output, Trouble> {
     let mut command = Command::new(journalctl);
-    command.args(["--output=export", "--no-pager", "--quiet", "--output-fields", FIELDS, from]).args(WHICH);
+    command
+        .args(["--output=export", "--no-pager", "--quiet", "--output-fields", FIELDS, from])
+        .args(WHICH)
+        .args(logs.iter().filter_map(|log| filter(log.channel())).flat_map(|filter| ["+".to_owned(), filter]));
     let program::Output { bytes, ended, stopped } =
         program::run(&mut command, deadline, MAX_OUTPUT_BYTES).map_err(|error| {
             Trouble::Broken(if error.kind() == ErrorKind::NotFound {
@@ -107,7 +129,7 @@ fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Troub
 }
 
 /// The entries later than `after_ms`, except that of the bookmark, within the limits.
-fn found(output: Output, from: &Place, after_ms: i64) -> Found {
+fn found(output: Output, from: &Place, after_ms: i64, logs: &[FurtherLog]) -> Found {
     let mut found = Found {
         events: Vec::new(),
         truncated: output.ended.is_none(),
@@ -119,7 +141,7 @@ fn found(output: Output, from: &Place, after_ms: i64) -> Found {
     let first = output.first(&mut rest);
     let mut text_bytes = 0;
     for entry in first.into_iter().chain(iter::from_fn(|| Entry::take(&mut rest))) {
-        let Some((event, cursor)) = entry.into_event() else { continue };
+        let Some((event, cursor)) = entry.into_event(logs) else { continue };
         if event.occurred_unix_ms <= after_ms || from.position == Position::Cursor(cursor.clone()) {
             continue;
         }
@@ -138,7 +160,7 @@ fn found(output: Output, from: &Place, after_ms: i64) -> Found {
 #[cfg(any(test, fuzzing))]
 pub(super) fn found_in(bytes: &[u8], is_full: bool, from: &Place) -> Found {
     let ended = (!is_full).then(ExitStatus::default);
-    found(Output { bytes: bytes.to_vec(), ended, timed_out: false, is_full }, from, i64::MIN)
+    found(Output { bytes: bytes.to_vec(), ended, timed_out: false, is_full }, from, i64::MIN, &[])
 }
 
 #[cfg(test)]
@@ -174,6 +196,28 @@ mod tests {
             (&*second.level, &*second.source, &*second.message),
             ("information", "audit", "two\nlines\n\u{fffd}")
         );
+    }
+
+    #[test]
+    fn entries_of_further_logs_name_the_log() {
+        let logs = ["nginx.service", "cron", "Security"].map(|name| FurtherLog::new(name, vec![]).unwrap());
+        let filters: Vec<_> = logs.iter().map(|log| filter(log.channel())).collect();
+        assert_eq!(filters, [Some("_SYSTEMD_UNIT=nginx.service".into()), Some("SYSLOG_FACILITY=9".into()), None]);
+        for (fields, expected) in [
+            ("SYSLOG_FACILITY=3\n_SYSTEMD_UNIT=nginx.service\n", Some("nginx.service")),
+            ("_SYSTEMD_UNIT=nginx.service\n", Some("nginx.service")),
+            ("SYSLOG_FACILITY=9\n_SYSTEMD_UNIT=cron.service\n", Some("cron")),
+            ("SYSLOG_FACILITY=10\n_SYSTEMD_UNIT=nginx.service\n", None),
+            ("_TRANSPORT=audit\n_SYSTEMD_UNIT=nginx.service\n", None),
+            ("SYSLOG_FACILITY=99\n", None),
+            ("", None),
+        ] {
+            let text = format!("__CURSOR=a\n__REALTIME_TIMESTAMP=1000\n{fields}MESSAGE=m\n\n");
+            let output =
+                Output { bytes: text.into(), ended: Some(ExitStatus::default()), timed_out: false, is_full: false };
+            let found = found(output, &place(), i64::MIN, &logs);
+            assert_eq!(found.events[0].channel.as_deref(), expected, "{fields}");
+        }
     }
 
     #[test]
@@ -258,7 +302,7 @@ mod tests {
                     printf '__CURSOR=a\\n__REALTIME_TIMESTAMP=1600000000000999\\nMESSAGE=old\\n\\n\
                     __CURSOR=b\\n__REALTIME_TIMESTAMP=1600000000001000\\nMESSAGE=new\\n\\n';; *) exit 9;; esac";
         let (folder, path) = script("cursor", body);
-        let found = read(&path, &place(), support::SOON).ok().unwrap();
+        let found = read(&path, &place(), &[], support::SOON).ok().unwrap();
         fs::remove_dir_all(folder).unwrap();
         assert_eq!(found.events.iter().map(|event| &*event.message).collect::<Vec<_>>(), ["new"]);
         assert_eq!(found.place.to_string(), "journal 1600000000001 b");
@@ -273,7 +317,7 @@ mod tests {
         for (said, expected) in [(format!("{ours}{one}{other}"), ["b", "c"]), (format!("{one}{other}"), ["b", "c"])] {
             let body = format!("case \"$*\" in *--cursor=s=1\\;i=9*) printf '{said}';; *) exit 9;; esac");
             let (folder, path) = script("gone", &body);
-            let found = read(&path, &place(), support::SOON).ok().unwrap();
+            let found = read(&path, &place(), &[], support::SOON).ok().unwrap();
             fs::remove_dir_all(folder).unwrap();
             assert_eq!(found.events.iter().map(|event| &*event.message).collect::<Vec<_>>(), expected);
         }
@@ -286,7 +330,7 @@ mod tests {
             "printf '__CURSOR=a\\n__REALTIME_TIMESTAMP=1700000000000000\\nMESSAGE=m\\n\\n'; exec sleep 1000",
         );
         let begun = Instant::now();
-        let found = read(&path, &place(), Duration::from_secs(3)).ok().unwrap();
+        let found = read(&path, &place(), &[], Duration::from_secs(3)).ok().unwrap();
         fs::remove_dir_all(folder).unwrap();
         assert!(begun.elapsed() < support::SOON);
         assert!(found.truncated && found.trouble.is_some());
@@ -296,8 +340,8 @@ mod tests {
     #[test]
     fn a_journalctl_that_fails_or_is_missing_is_broken() {
         let (folder, path) = script("fails", "exit 3");
-        let fails = read(&path, &place(), support::SOON).err();
-        let missing = read(&folder.join("none"), &place(), support::SOON).err();
+        let fails = read(&path, &place(), &[], support::SOON).err();
+        let missing = read(&folder.join("none"), &place(), &[], support::SOON).err();
         fs::remove_dir_all(folder).unwrap();
         assert_eq!(fails, Some(Trouble::Broken("journalctl ended with exit status: 3".into())));
         assert_eq!(missing, Some(Trouble::Broken("there is a journal but no journalctl to read it".into())));

@@ -222,6 +222,7 @@ fn event(parsed: Option<Line<'_>>, line: &str, record_id: String, occurred_unix_
     };
     SecurityEvent {
         record_id,
+        channel: None,
         event_id: None,
         level: level.to_owned(),
         occurred_unix_ms,

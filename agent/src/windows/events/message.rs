@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{
     record::Record,
     templates::{FAILED, TEMPLATES},
-    titles::TITLES,
+    titles::{OTHER_TITLES, TITLES},
     words::{self, cut},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn message(record: &Record) -> String {
             format!("Failed: {}", fill(template, record))
         }
         (None, Some(template)) => fill(template, record),
-        (None, None) => unknown(record),
+        (None, None) => unknown(record, find(TITLES)),
     };
     cut(message, MAX_MESSAGE_BYTES)
 }
@@ -146,11 +146,19 @@ pub(super) fn user(record: &Record) -> Option<String> {
         .fold(renamed, |user, who| user.or_else(|| value(who, record)))
 }
 
-fn unknown(record: &Record) -> String {
-    let title = TITLES.binary_search_by_key(&record.event_id, |(id, _)| *id).ok().and_then(|at| TITLES.get(at));
+/// The message of an event of another log than the security log, where numbers have other meanings.
+pub(super) fn of_other(record: &Record) -> String {
+    let title = OTHER_TITLES
+        .iter()
+        .find(|(provider, id, _)| *provider == record.provider && *id == record.event_id)
+        .map(|(_, _, title)| *title);
+    unknown(record, title)
+}
+
+fn unknown(record: &Record, title: Option<&str>) -> String {
     let mut message = match title {
-        Some((_, title)) if record.is_failure() && !says_failure(title) => format!("Failed: {title}"),
-        Some((_, title)) => (*title).to_owned(),
+        Some(title) if record.is_failure() && !says_failure(title) => format!("Failed: {title}"),
+        Some(title) => title.to_owned(),
         None => format!("Event {}", record.event_id),
     };
     if title.is_none() && !record.provider.is_empty() {

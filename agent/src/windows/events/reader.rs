@@ -6,16 +6,17 @@ use std::{
 };
 
 use fleetsweep_agent::{
-    report::{EventLog, Warning},
-    request::EventsWanted,
+    report::{EventAccess, EventLog, SecurityEvent, Warning},
+    request::{EventsWanted, FurtherLog},
 };
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_TIMEOUT};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_EVT_CHANNEL_NOT_FOUND, ERROR_TIMEOUT};
 
 use super::{
     place::{Bound, Place},
-    step,
-    walk::{A_DAY_MS, CHANNEL, Caps, Step, Stop, walk, warning},
+    step, step_of_other,
+    walk::{A_DAY_MS, CHANNEL, Caps, Channel, Step, Stop, walk, warning, xml_bytes},
 };
+use crate::places::{ABSENT, Places};
 use crate::windows::api::event_log::{Failure, Handle, next, query, render, seek};
 
 /// The number of records per request.
@@ -23,35 +24,112 @@ const BATCH: u32 = 16;
 /// The error for a batch of several large records: `RPC_S_INVALID_BOUND`.
 const TOO_LARGE: u32 = 1734;
 
-/// Reads the requested part of the security log. `now_ms` is the time of this machine's clock.
+/// Reads the requested part of the security log and of further logs. `now_ms` is the time of this machine's clock.
 pub(in crate::windows) fn look(
     wanted: &EventsWanted,
+    logs: &[FurtherLog],
     now_ms: i64,
     patience: Duration,
 ) -> (Option<EventLog>, Vec<Warning>) {
     let deadline = Instant::now() + patience;
     let mut warnings = Vec::new();
+    let mut known = Places::default();
     let since = |age_ms: i64| (Bound::Since(now_ms.saturating_sub(age_ms)), Vec::new());
     let (down_to, gaps) = match wanted {
         EventsWanted::No => return (None, warnings),
         EventsWanted::Within(age) => since(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
-        EventsWanted::After(bookmark) => match Place::parse(bookmark.as_str()) {
-            Some(place) => (Bound::After(place.newest), place.gaps),
-            None => {
-                // Reporting an event twice is better than losing it.
-                warnings.push(warning("the bookmark is not this agent's: a day was read again".to_owned()));
-                since(A_DAY_MS)
+        EventsWanted::After(bookmark) => {
+            known = Places::parse(bookmark.as_str());
+            match known.security.as_deref().map(Place::parse) {
+                Some(Some(place)) => (Bound::After(place.newest), place.gaps),
+                // The security log could not be read yet.
+                None => since(A_DAY_MS),
+                Some(None) => {
+                    // Reporting an event twice is better than losing it.
+                    warnings.push(warning("the bookmark is not this agent's: a day was read again".to_owned()));
+                    since(A_DAY_MS)
+                }
             }
-        },
+        }
     };
-    let open = |below| Records::open(below, deadline);
-    let (log, troubles) = walk(open, down_to, gaps, Caps::REPORT, now_ms);
+    let mut further = Further { places: Vec::new(), events: Vec::new(), bytes: 0, truncated: false };
+    for log in logs {
+        further.read(log, known.of(log.channel()), now_ms, deadline, &mut warnings);
+    }
+    let caps = Caps {
+        events: Caps::REPORT.events.saturating_sub(further.events.len()),
+        bytes: Caps::REPORT.bytes.saturating_sub(further.bytes),
+    };
+    let open = |below| Records::open(CHANNEL, &[], below, deadline);
+    let (mut log, troubles) = walk(Channel::SECURITY, open, down_to, gaps, caps, now_ms);
     warnings.extend(troubles);
+    log.events.append(&mut further.events);
+    log.events.sort_by_key(|event| event.occurred_unix_ms);
+    log.truncated |= further.truncated;
+    log.bookmark = Places { security: log.bookmark.or(known.security), further: further.places }.to_text();
     (Some(log), warnings)
 }
 
+/// What was read from the further logs.
+struct Further {
+    /// Their new bookmarks.
+    places: Vec<(String, String)>,
+    events: Vec<SecurityEvent>,
+    bytes: usize,
+    truncated: bool,
+}
+
+impl Further {
+    /// Once there are this many bytes, the rest comes with the next report.
+    const ENOUGH_BYTES: usize = 1 << 20;
+
+    fn read(
+        &mut self,
+        log: &FurtherLog,
+        place: Option<&str>,
+        now_ms: i64,
+        deadline: Instant,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let channel = log.channel();
+        let mut warn = |why: String| warnings.push(Warning { what: format!("log {channel}"), why });
+        let mut keep = |place: Option<String>| self.places.extend(place.map(|place| (channel.to_owned(), place)));
+        if self.bytes > Self::ENOUGH_BYTES {
+            self.truncated = true;
+            return keep(place.map(str::to_owned));
+        }
+        if let Err(Failure(ERROR_EVT_CHANNEL_NOT_FOUND)) = query(channel, "*") {
+            if place != Some(ABSENT) {
+                warn("this machine has no such log".to_owned());
+            }
+            return keep(Some(ABSENT.to_owned()));
+        }
+        let (down_to, gaps) = match place.and_then(Place::parse) {
+            Some(place) => (Bound::After(place.newest), place.gaps),
+            None => (Bound::Since(now_ms.saturating_sub(A_DAY_MS)), Vec::new()),
+        };
+        let open = |below| Records::open(channel, log.ids(), below, deadline);
+        let part = Channel { name: channel, is_whole: log.ids().is_empty() };
+        let (read, troubles) = walk(part, open, down_to, gaps, Caps::FURTHER, now_ms);
+        if read.access == EventAccess::Cleared {
+            warn("it was cleared".to_owned());
+        }
+        for trouble in troubles {
+            warn(trouble.why);
+        }
+        keep(read.bookmark.or_else(|| place.filter(|place| *place != ABSENT).map(str::to_owned)));
+        self.truncated |= read.truncated;
+        self.bytes += read.events.iter().map(xml_bytes).sum::<usize>();
+        let events = read.events.into_iter();
+        self.events.extend(events.map(|event| SecurityEvent { channel: Some(channel.to_owned()), ..event }));
+    }
+}
+
 /// The records of the log, newest first. If reading stops, the last item is the reason.
-struct Records {
+struct Records<'a> {
+    channel: &'a str,
+    /// The ids of the wanted events; empty for all.
+    ids: &'a [u32],
     query: Option<Handle>,
     /// The most records of the next batch.
     batch_size: u32,
@@ -78,10 +156,12 @@ enum Sought {
     Perhaps,
 }
 
-impl Records {
+impl<'a> Records<'a> {
     /// Begins below this id, or at the newest record.
-    fn open(below: Option<u64>, deadline: Instant) -> Self {
+    fn open(channel: &'a str, ids: &'a [u32], below: Option<u64>, deadline: Instant) -> Self {
         let mut records = Self {
+            channel,
+            ids,
             query: None,
             batch_size: BATCH,
             singles: 0,
@@ -99,9 +179,9 @@ impl Records {
     /// Queries the records below the last one, or all.
     fn ask(&mut self) {
         self.sought = Sought::Exactly;
-        let query = query(CHANNEL, "*").and_then(|query| {
+        let query = query(self.channel, &self.select(None)).and_then(|query| {
             if let Some(above) = self.above {
-                seek(&query, CHANNEL, above)?;
+                seek(&query, self.channel, above)?;
                 self.sought = Sought::Perhaps;
             }
             Ok(query)
@@ -119,10 +199,20 @@ impl Records {
     fn ask_by_id(&mut self) {
         self.sought = Sought::Exactly;
         self.batch.clear();
-        let select = self.above.map_or_else(|| "*".to_owned(), |above| format!("*[System[EventRecordID < {above}]]"));
-        match query(CHANNEL, &select) {
+        match query(self.channel, &self.select(self.above)) {
             Ok(query) => self.query = Some(query),
             Err(failure) => self.end(Some(reason(failure))),
+        }
+    }
+
+    /// The expression for the wanted records, below this id or all.
+    fn select(&self, below: Option<u64>) -> String {
+        let ids = self.ids.iter().map(|id| format!("EventID={id}")).collect::<Vec<_>>().join(" or ");
+        match (ids.is_empty(), below) {
+            (true, None) => "*".to_owned(),
+            (true, Some(below)) => format!("*[System[EventRecordID < {below}]]"),
+            (false, None) => format!("*[System[({ids})]]"),
+            (false, Some(below)) => format!("*[System[({ids}) and EventRecordID < {below}]]"),
         }
     }
 
@@ -161,7 +251,7 @@ impl Records {
     }
 }
 
-impl Iterator for Records {
+impl Iterator for Records<'_> {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
@@ -171,7 +261,8 @@ impl Iterator for Records {
                 return self.stop.take().map(Step::Stopped);
             };
             let step = match render(&record, &mut self.buffer) {
-                Ok(xml) => step(&xml),
+                Ok(xml) if self.channel == CHANNEL => step(&xml),
+                Ok(xml) => step_of_other(&xml),
                 Err(failure) => Step::Spoilt(failure.to_string()),
             };
             if let Step::Record { record_id, .. } = step {

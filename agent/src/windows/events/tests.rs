@@ -87,6 +87,22 @@ fn a_failed_logon_is_read_whole() {
 }
 
 #[test]
+fn numbers_of_other_logs_have_their_own_meaning() {
+    let other = |provider: &str, event_id, fields: &[(&str, &str)]| {
+        let xml = xml(event_id, "0x8080000000000000", fields).replace("Microsoft-Windows-Security-Auditing", provider);
+        match step_of_other(&xml) {
+            Step::Record { event, .. } => event.message,
+            Step::Spoilt(_) | Step::Stopped(_) => panic!("{xml}"),
+        }
+    };
+    let service = [("ServiceName", "updater"), ("ImagePath", "C:\\x.exe")];
+    let expected = "Service installed: ServiceName=updater, ImagePath=C:\\x.exe";
+    assert_eq!(other("Service Control Manager", 7045, &service), expected);
+    // As one of the security log, this would be a failed logon.
+    assert_eq!(other("Someone", 4625, &[("a", "b")]), "Event 4625 of Someone: a=b");
+}
+
+#[test]
 fn a_cleared_log_says_who_cleared_it() {
     let fields = [("SubjectUserName", "Administrator"), ("SubjectDomainName", "CONTOSO")];
     let event = read(&xml(1102, "0x4020000000000000", &fields));

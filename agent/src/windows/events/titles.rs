@@ -278,3 +278,32 @@ pub(super) const TITLES: &[(u32, &str)] = &[
     (24595, "A volume has bad sectors"),
     (24621, "State of the encryption of volumes at the start"),
 ];
+
+/// The same for other logs, by provider and id.
+pub(super) const OTHER_TITLES: &[(&str, u32, &str)] = &[
+    ("Microsoft-Windows-Eventlog", 104, "Log cleared"),
+    ("Service Control Manager", 7034, "Service ended unexpectedly"),
+    ("Service Control Manager", 7036, "Service changed its state"),
+    ("Service Control Manager", 7040, "Start type of a service changed"),
+    ("Service Control Manager", 7045, "Service installed"),
+    ("EventLog", 6008, "The last shutdown was unexpected"),
+    ("Microsoft-Windows-Kernel-Power", 41, "Restarted without a clean shutdown"),
+    ("Microsoft-Windows-TaskScheduler", 106, "Scheduled task created"),
+    ("Microsoft-Windows-TaskScheduler", 140, "Scheduled task changed"),
+    ("Microsoft-Windows-TaskScheduler", 141, "Scheduled task deleted"),
+    ("Microsoft-Windows-PowerShell", 4103, "PowerShell commands"),
+    ("Microsoft-Windows-PowerShell", 4104, "PowerShell script"),
+    ("Microsoft-Windows-Windows Defender", 1116, "Malware found"),
+    ("Microsoft-Windows-Windows Defender", 1117, "Malware handled"),
+    ("Microsoft-Windows-Windows Defender", 5001, "Real-time protection switched off"),
+    ("Microsoft-Windows-Windows Defender", 5007, "Configuration of Defender changed"),
+    ("Microsoft-Windows-Sysmon", 1, "Process started"),
+    ("Microsoft-Windows-Sysmon", 3, "Network connection"),
+    ("Microsoft-Windows-Sysmon", 6, "Driver loaded"),
+    ("Microsoft-Windows-Sysmon", 7, "Image loaded"),
+    ("Microsoft-Windows-Sysmon", 8, "Thread created in another process"),
+    ("Microsoft-Windows-Sysmon", 10, "Process accessed"),
+    ("Microsoft-Windows-Sysmon", 11, "File created"),
+    ("Microsoft-Windows-Sysmon", 13, "Registry value set"),
+    ("Microsoft-Windows-Sysmon", 22, "Name looked up"),
+];

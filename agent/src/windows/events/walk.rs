@@ -30,6 +30,9 @@ pub(super) struct Caps {
 impl Caps {
     /// The limits of every report. The rest of the largest report is for other data.
     pub(super) const REPORT: Self = Self { events: MAX_EVENTS, bytes: 3 << 20 };
+    /// The limits of each further log.
+    #[cfg(windows)]
+    pub(super) const FURTHER: Self = Self { events: 500, bytes: 256 << 10 };
 }
 
 /// One step down the log.
@@ -78,16 +81,30 @@ enum End {
     Stopped(Stop),
 }
 
+/// A log as a walk needs to know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Channel<'a> {
+    pub(super) name: &'a str,
+    /// Whether all records are read. Otherwise the ids of records have gaps, and there may be no record at all.
+    pub(super) is_whole: bool,
+}
+
+impl Channel<'static> {
+    /// The security log.
+    pub(super) const SECURITY: Self = Self { name: CHANNEL, is_whole: true };
+}
+
 /// Walks down the log to this bound, and then through these gaps. `open` returns the records below an id, or all of
 /// them, newest first. `now_ms` is the time of this machine's clock.
 pub(super) fn walk<Steps: Iterator<Item = Step>>(
+    channel: Channel<'_>,
     open: impl Fn(Option<u64>) -> Steps,
     down_to: Bound,
     gaps: Vec<Gap>,
     caps: Caps,
     now_ms: i64,
 ) -> (EventLog, Vec<Warning>) {
-    let mut walk = Walk::new(gaps, caps, now_ms);
+    let mut walk = Walk::new(channel, gaps, caps, now_ms);
     let mut stretch = Stretch { below: None, down_to, tried: false, told: false, spoilt: 0, older: Vec::new() };
     loop {
         let end = walk.down(open(stretch.below), &mut stretch);
@@ -122,7 +139,8 @@ impl From<Gap> for Stretch {
     }
 }
 
-struct Walk {
+struct Walk<'a> {
+    channel: Channel<'a>,
     caps: Caps,
     now_ms: i64,
     newest: Option<Mark>,
@@ -138,9 +156,10 @@ struct Walk {
     warnings: Vec<Warning>,
 }
 
-impl Walk {
-    fn new(gaps: Vec<Gap>, caps: Caps, now_ms: i64) -> Self {
+impl<'a> Walk<'a> {
+    fn new(channel: Channel<'a>, gaps: Vec<Gap>, caps: Caps, now_ms: i64) -> Self {
         Self {
+            channel,
             caps,
             now_ms,
             newest: None,
@@ -207,7 +226,7 @@ impl Walk {
         if !self.events.is_empty() && (self.events.len() >= self.caps.events || bytes > self.caps.bytes) {
             return Some(End::Full { record_id });
         }
-        self.cleared |= event.event_id == Some(CLEARED);
+        self.cleared |= event.event_id == Some(CLEARED) && self.channel.name == CHANNEL;
         self.event_bytes = bytes;
         self.events.push(event);
         stretch.below = Some(record_id);
@@ -222,7 +241,7 @@ impl Walk {
             End::Reached => None,
             End::Oldest => {
                 // Unreadable records are reported already.
-                if gap.count().is_some_and(|count| count > stretch.spoilt) {
+                if self.channel.is_whole && gap.count().is_some_and(|count| count > stretch.spoilt) {
                     self.warn_lost(&gap);
                 }
                 None
@@ -250,7 +269,9 @@ impl Walk {
     }
 
     fn end(mut self, newest: Mark) -> (EventLog, Vec<Warning>) {
-        for gap in self.gaps.split_off(self.gaps.len().min(MAX_GAPS)) {
+        // The bookmarks of all logs share the length of one.
+        let max_gaps = if self.channel.name == CHANNEL { MAX_GAPS } else { 1 };
+        for gap in self.gaps.split_off(self.gaps.len().min(max_gaps)) {
             let why = "more parts of the log are unread than a bookmark holds";
             self.warnings.push(warning(format!("{} are given up: {why}", gap.records())));
         }
@@ -259,7 +280,7 @@ impl Walk {
         let access = if self.cleared { EventAccess::Cleared } else { EventAccess::Read };
         let truncated = !self.gaps.is_empty();
         let bookmark = Some(Place { newest, gaps: mem::take(&mut self.gaps).into() }.to_string());
-        let log = EventLog { source: CHANNEL.to_owned(), access, bookmark, truncated, events };
+        let log = EventLog { source: self.channel.name.to_owned(), access, bookmark, truncated, events };
         (log, self.warnings())
     }
 
@@ -267,6 +288,10 @@ impl Walk {
     fn nothing(mut self, end: End) -> (EventLog, Vec<Warning>) {
         let stop = match end {
             End::Stopped(stop) => stop,
+            // A log that has nothing else than the security log may be empty.
+            _ if self.channel.name != CHANNEL && self.spoilt == 0 => {
+                return (EventLog { source: self.channel.name.to_owned(), ..EventLog::default() }, self.warnings());
+            }
             End::Reached | End::Oldest | End::Full { .. } => Stop::Broken(match self.spoilt {
                 // A log that was never written to does not exist. Even clearing a log writes a record.
                 0 => "it holds no record at all".to_owned(),
@@ -278,7 +303,7 @@ impl Walk {
             Stop::Late | Stop::Broken(_) => EventAccess::Unavailable,
         };
         self.warnings.push(warning(stop.to_string()));
-        (EventLog { source: CHANNEL.to_owned(), access, ..EventLog::default() }, self.warnings())
+        (EventLog { source: self.channel.name.to_owned(), access, ..EventLog::default() }, self.warnings())
     }
 
     /// All warnings.
@@ -296,7 +321,7 @@ pub(super) fn warning(why: String) -> Warning {
 }
 
 /// The highest possible size of an event in the report's XML.
-fn xml_bytes(event: &SecurityEvent) -> usize {
+pub(super) fn xml_bytes(event: &SecurityEvent) -> usize {
     /// The names of elements and attributes, and the numbers.
     const FRAME_BYTES: usize = 200;
     const DATA_FRAME_BYTES: usize = 32;

@@ -7,6 +7,7 @@ use super::*;
 fn event(source: &str, level: &str, at_ms: i64, message: &str) -> SecurityEvent {
     SecurityEvent {
         record_id: String::new(),
+        channel: None,
         event_id: None,
         level: level.to_owned(),
         occurred_unix_ms: at_ms,
@@ -24,6 +25,7 @@ fn line(source: &str, pid: u32, message: &str) -> SecurityEvent {
 
 fn numbered(event_id: u32, message: &str, data: &[(&str, &str)]) -> SecurityEvent {
     SecurityEvent {
+        channel: None,
         event_id: Some(event_id),
         data: data.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         ..event("Microsoft-Windows-Security-Auditing", "audit success", 0, message)
@@ -391,6 +393,7 @@ fn events() -> impl Strategy<Value = Vec<SecurityEvent>> {
         "[0-9]?",
     )
         .prop_map(|(source, event_id, at_ms, message, pid)| SecurityEvent {
+            channel: None,
             event_id,
             data: vec![("pid".to_owned(), pid), ("IpAddress".to_owned(), "10.0.0.7".to_owned())],
             ..event(&source, "information", at_ms, &message)

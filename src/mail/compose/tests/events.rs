@@ -15,6 +15,7 @@ const AT_MS: i64 = 1_772_334_600_000;
 pub(super) fn event(source: &str, second: i64, message: &str) -> SecurityEvent {
     SecurityEvent {
         record_id: format!("s={second}"),
+        channel: None,
         event_id: None,
         level: "information".into(),
         occurred_unix_ms: AT_MS + second * 1000,
@@ -68,8 +69,18 @@ pub(super) fn mails_at(
     let now = at("10:00:00");
     let (collector_name, program) = ("mon-1", "fleetsweep");
     let (reading, gathered) = (Some(reading), &[][..]);
-    let occasion =
-        EventsContext { client, reading, log, gathered, allowed, logins_unix_ms, now, collector_name, program };
+    let occasion = EventsContext {
+        client,
+        reading,
+        log,
+        gathered,
+        allowed,
+        ignored: 0,
+        logins_unix_ms,
+        now,
+        collector_name,
+        program,
+    };
     let mut number = 0;
     let mut new_id = || {
         number += 1;
@@ -132,6 +143,7 @@ fn a_few_events_are_told_gravest_first() {
     ];
     events.extend((80..83).map(|n| event("sshd", n, &format!("Failed password for root from 10.0.0.7 port {n} ssh2"))));
     let windows = SecurityEvent {
+        channel: None,
         event_id: Some(4625),
         user: Some("eve".into()),
         ..event("Security", 90, "An account failed to log on.")

@@ -15,6 +15,7 @@ const AUDITING: &str = "Microsoft-Windows-Security-Auditing";
 fn numbered(event_id: u32, second: i64, user: &str, message: &str, data: &[(&str, &str)]) -> SecurityEvent {
     SecurityEvent {
         record_id: (90_000 + second).to_string(),
+        channel: None,
         event_id: Some(event_id),
         level: "audit success".into(),
         user: Some(user.into()),

@@ -2,8 +2,12 @@
 //! name, a length of eight bytes and the value. An empty line ends an entry. Unlike the JSON format, it needs no
 //! library and can contain any bytes.
 
-use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
+use fleetsweep_agent::{
+    report::{MAX_MESSAGE_BYTES, SecurityEvent},
+    request::FurtherLog,
+};
 
+use super::FACILITIES;
 use crate::linux::events::level;
 
 /// The longest name of a program. Users can choose it, and a report contains one per event. RFC 5424 allows 48.
@@ -17,7 +21,9 @@ pub(super) struct Entry {
     message: String,
     priority: String,
     identifier: String,
+    facility: String,
     pid: String,
+    unit: String,
     transport: String,
 }
 
@@ -66,7 +72,9 @@ impl Entry {
             b"MESSAGE" => &mut self.message,
             b"PRIORITY" => &mut self.priority,
             b"SYSLOG_IDENTIFIER" => &mut self.identifier,
+            b"SYSLOG_FACILITY" => &mut self.facility,
             b"_PID" => &mut self.pid,
+            b"_SYSTEMD_UNIT" => &mut self.unit,
             b"_TRANSPORT" => &mut self.transport,
             b"__REALTIME_TIMESTAMP" => {
                 self.realtime_us = value.parse().ok();
@@ -77,14 +85,26 @@ impl Entry {
         *field = value.into_owned();
     }
 
+    /// The requested log that it belongs to, if it is not about authentication and not of the audit of the kernel.
+    fn channel(&self, logs: &[FurtherLog]) -> Option<String> {
+        let facility = self.facility.parse().ok().and_then(|facility: usize| FACILITIES.get(facility));
+        if self.transport == "audit" || matches!(facility, Some(&("auth" | "authpriv"))) {
+            return None;
+        }
+        let name = |log: &&FurtherLog| log.channel() == self.unit || Some(&log.channel()) == facility;
+        logs.iter().find(name).map(|log| log.channel().to_owned())
+    }
+
     /// The event and its cursor; `None` for an entry without a time or cursor.
-    pub(super) fn into_event(self) -> Option<(SecurityEvent, String)> {
+    pub(super) fn into_event(self, logs: &[FurtherLog]) -> Option<(SecurityEvent, String)> {
         if self.cursor.is_empty() {
             return None;
         }
+        let channel = self.channel(logs);
         let data = if self.pid.is_empty() { Vec::new() } else { vec![("pid".to_owned(), self.pid)] };
         let event = SecurityEvent {
             record_id: self.cursor.clone(),
+            channel,
             event_id: None,
             level: level(self.priority.parse().ok()).to_owned(),
             occurred_unix_ms: self.realtime_us?.div_euclid(1000),

@@ -20,6 +20,7 @@ fn at(record_id: u64, newest: u64) -> i64 {
 fn event(record_id: u64, at_ms: i64) -> SecurityEvent {
     SecurityEvent {
         record_id: record_id.to_string(),
+        channel: None,
         event_id: Some(4624),
         level: "audit success".to_owned(),
         occurred_unix_ms: at_ms,
@@ -50,7 +51,7 @@ fn after(record_id: u64, newest: u64) -> Bound {
 
 /// The report about a log without gaps.
 fn told(steps: impl IntoIterator<Item = Step>, down_to: Bound) -> (EventLog, Vec<Warning>) {
-    walk(open(steps), down_to, vec![], Caps::REPORT, NOW_MS)
+    walk(Channel::SECURITY, open(steps), down_to, vec![], Caps::REPORT, NOW_MS)
 }
 
 /// Opens a log as often as necessary.
@@ -116,9 +117,10 @@ fn records_of_a_wrong_clock_do_not_end_the_walk() {
     for (caps, stop) in [(Caps { events: 300, ..Caps::REPORT }, 1000), (Caps::REPORT, 350)] {
         let steps = steps(600..=700);
         let stopped = steps.iter().take(stop).cloned().chain((stop < 1000).then_some(Step::Stopped(Stop::Late)));
-        let (first, _) = walk(open(stopped), since, vec![], caps, NOW_MS);
+        let (first, _) = walk(Channel::SECURITY, open(stopped), since, vec![], caps, NOW_MS);
         let place = Place::parse(first.bookmark.as_ref().unwrap()).unwrap();
-        let (second, _) = walk(open(steps), Bound::After(place.newest), place.gaps, Caps::REPORT, NOW_MS);
+        let (second, _) =
+            walk(Channel::SECURITY, open(steps), Bound::After(place.newest), place.gaps, Caps::REPORT, NOW_MS);
         let all: BTreeSet<u64> = ids(&first).into_iter().chain(ids(&second)).collect();
         assert_eq!(all.len(), first.events.len() + second.events.len());
         assert!(first.truncated && all.into_iter().eq(101..=1000));
@@ -260,7 +262,7 @@ fn the_largest_record_fits_alone() {
 #[test]
 fn an_event_is_told_however_large_it_is() {
     for caps in [Caps { events: 0, bytes: 0 }, Caps { events: 9, bytes: 1 }] {
-        let (log_, _) = walk(open(log(1, 10)), after(7, 10), vec![], caps, NOW_MS);
+        let (log_, _) = walk(Channel::SECURITY, open(log(1, 10)), after(7, 10), vec![], caps, NOW_MS);
         assert_eq!((ids(&log_), log_.truncated), (vec![10], true));
     }
 }
@@ -273,7 +275,7 @@ fn ids_at_the_end_of_their_range_do_no_harm() {
             [vec![], vec![Gap { below: 0, down_to, tried: true }, Gap { below: u64::MAX, down_to, tried: false }]]
         {
             let steps = [step(u64::MAX), step(0), Step::Stopped(Stop::Late)];
-            walk(open(steps), down_to, gaps, Caps { events: 1, bytes: 0 }, i64::MIN);
+            walk(Channel::SECURITY, open(steps), down_to, gaps, Caps { events: 1, bytes: 0 }, i64::MIN);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Machine {
             records.take(steps).chain(stop.map(|(_, stop)| Step::Stopped(stop))).collect::<Vec<_>>().into_iter()
         };
         let place = Place::parse(self.bookmark.as_ref().unwrap()).unwrap();
-        let (log, warnings) = walk(open, Bound::After(place.newest), place.gaps, caps, self.now_ms);
+        let (log, warnings) = walk(Channel::SECURITY, open, Bound::After(place.newest), place.gaps, caps, self.now_ms);
         assert_eq!(log.bookmark.is_some(), !matches!(log.access, EventAccess::Denied | EventAccess::Unavailable));
         if let Some(bookmark) = &log.bookmark {
             let gaps = Place::parse(bookmark).unwrap().gaps;
