@@ -12,6 +12,7 @@ use fleetsweep::{
         rates::Rates,
         reading::{FileSystem, Process, Usage},
         state::{RecentCollection, Remembered},
+        states::States,
         stream::{About, Frame},
     },
     tui::{
@@ -79,6 +80,7 @@ fn reading(n: usize) -> Box<Reading> {
         load: Some([0.42, 0.40, 0.38]),
         file_systems: vec![system("/", 61), system("/var", noise(n, 3))],
         rates: Rates::default(),
+        states: States::default(),
         silent_mounts: Vec::new(),
         omitted_file_systems: 0,
         interfaces: Vec::new(),
