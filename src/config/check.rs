@@ -3,7 +3,6 @@
 
 use std::fmt::{self, Write as _};
 
-use fleetsweep_agent::request::FurtherLog;
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -16,7 +15,7 @@ use crate::fleet::{
     Rule,
     metric::{InstancePattern, Worse},
     rule::Repeat,
-    security::redaction::REDACTED,
+    security::{FurtherLog, redaction::REDACTED},
 };
 
 mod mails;

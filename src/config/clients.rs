@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fleetsweep_agent::request::FurtherLog;
 use lettre::message::Mailbox;
 
 use super::{
@@ -36,7 +35,7 @@ use crate::{
     fleet::{
         ClientId, Rule,
         rule::{self, Repeat},
-        security::{noise::Noise, redaction::Redaction},
+        security::{FurtherLog, noise::Noise, redaction::Redaction},
     },
     ssh_config::HostQuery,
 };
@@ -184,9 +183,9 @@ impl Reader<'_> {
             // A short file can name billions of clients.
             return;
         }
-        if rule::questions(&given.rules).is_err() {
+        if rule::questions(&given.rules, &given.logs).is_err() {
             let problem = words![
-                "the names of processes in the alerts of this client have more than ",
+                "the names of processes in the alerts of this client and of its further logs have more than ",
                 rule::MAX_QUESTION_BYTES,
                 " bytes together"
             ];

@@ -1,7 +1,5 @@
 //! Reads `<events>`: the logs of a client or group that are read beside the security log.
 
-use fleetsweep_agent::request::{FurtherLog, FurtherLogError, Questions};
-
 use super::{
     fields::{self, Field, field, required},
     safe_text::words,
@@ -9,15 +7,19 @@ use super::{
     source::Findings,
     value_error::ValueError,
 };
+use crate::fleet::{
+    rule,
+    security::{FurtherLog, FurtherLogError},
+};
 
 /// The longest names and ids of all logs together, bytes. The rest of the request is for what rules need.
-const MAX_BYTES: usize = Questions::MAX_BYTES / 2;
+const MAX_BYTES: usize = rule::MAX_QUESTION_BYTES / 2;
 
 /// The logs of an element, and the inherited logs that it does not name itself.
 pub(super) fn read(element: &Element, outer: Vec<FurtherLog>, findings: &mut Findings) -> Vec<FurtherLog> {
     let mut own: Vec<FurtherLog> = Vec::new();
     for child in element.children.iter().filter(|child| child.name.text == "events") {
-        let channel = required(child, "channel", "channel=\"System\"", findings, |text| channel(text));
+        let channel = required(child, "channel", "channel=\"System\"", findings, channel);
         let ids = field(child, "ids", findings, ids);
         let (Some(channel), Field::Given(_) | Field::Absent) = (channel, &ids) else { continue };
         let Ok(log) = FurtherLog::new(&channel, ids.given().unwrap_or_default()) else { continue };
@@ -32,9 +34,9 @@ pub(super) fn read(element: &Element, outer: Vec<FurtherLog>, findings: &mut Fin
     let inherited: Vec<FurtherLog> = outer.into_iter().filter(|log| !is_own(log)).collect();
     own.extend(inherited);
     let bytes: usize = own.iter().map(|log| log.channel().len() + 11 * log.ids().len() + 2).sum();
-    if own.len() > Questions::MAX_LOGS || bytes > MAX_BYTES {
+    if own.len() > rule::MAX_LOGS || bytes > MAX_BYTES {
         let problem = words!["these are more logs than a client is asked for, with those of the groups around it"];
-        let hint = words!["name at most ", Questions::MAX_LOGS, " logs, with fewer ids"];
+        let hint = words!["name at most ", rule::MAX_LOGS, " logs, with fewer ids"];
         findings.error(element.name.at.clone(), problem, hint);
         own.clear();
     }

@@ -2,7 +2,6 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use fleetsweep_agent::request::FurtherLog;
 use lettre::message::Mailbox;
 
 use super::{
@@ -16,7 +15,7 @@ use crate::{
     fleet::{
         Bytes, ClientId, Rule,
         rule::Repeat,
-        security::{allowance::Allowance, noise::Noise, redaction::Redaction},
+        security::{FurtherLog, allowance::Allowance, noise::Noise, redaction::Redaction},
     },
     ssh_config::{HostSettings, Proxy},
 };

@@ -439,7 +439,7 @@ fn strangers_and_misplaced_ones_are_named() {
     check(&with_client("<smpt/>"), "1:10: the element `<smpt>` is unknown: did you mean `<smtp>`?");
     check(
         &with_client("<group><host/></group>"),
-        "1:17: the element `<host>` is unknown: `<group>` may contain `<client>`, `<group>` or `<alert>`",
+        "1:17: the element `<host>` is unknown: `<group>` may contain `<client>`, `<group>`, `<events>` or `<alert>`",
     );
     check("<configuration/>", "1:2: the element `<configuration>` is unknown: put `<config>` around everything");
     check(
@@ -674,7 +674,7 @@ fn an_attribute_that_names_an_instance_must_fit_the_type() {
 fn what_only_some_rules_need_is_asked_for() {
     let asked = |alerts: &str| {
         let loaded = valid(&format!("<config><client ip='10.0.0.1' username='o'>{alerts}</client></config>"));
-        let questions = crate::fleet::rule::questions(&loaded.config.clients[0].rules).unwrap();
+        let questions = crate::fleet::rule::questions(&loaded.config.clients[0].rules, &[]).unwrap();
         (questions.units, questions.processes().to_vec())
     };
     assert_eq!(asked("<alert type='disk' limit='9%'/><alert type='temperature' limit='80°C'/>"), (false, vec![]));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetsweep_agent::request::{QuestionError, Questions};
+use fleetsweep_agent::request::{FurtherLog, QuestionError, Questions};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -60,11 +60,14 @@ impl Rule {
 /// The longest text of all questions to a client, bytes.
 pub const MAX_QUESTION_BYTES: usize = Questions::MAX_BYTES;
 
-/// What a client is asked for because of its rules.
+/// The most logs that a client is asked for beside its security log.
+pub const MAX_LOGS: usize = Questions::MAX_LOGS;
+
+/// What a client is asked for because of its rules and further logs.
 ///
 /// # Errors
-/// [`QuestionError`] if the rules name too many processes.
-pub fn questions(rules: &[Rule]) -> Result<Questions, QuestionError> {
+/// [`QuestionError`] if the names of processes and logs are too long together.
+pub fn questions(rules: &[Rule], logs: &[FurtherLog]) -> Result<Questions, QuestionError> {
     let mut questions = Questions::default();
     for rule in rules {
         let scope = rule.metric.spec().scope;
@@ -72,6 +75,9 @@ pub fn questions(rules: &[Rule]) -> Result<Questions, QuestionError> {
         if let (Scope::Process, Some(name)) = (scope, &rule.instance) {
             questions.ask_for_process(name.name())?;
         }
+    }
+    for log in logs {
+        questions.ask_for_log(log.clone())?;
     }
     Ok(questions)
 }

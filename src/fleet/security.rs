@@ -4,7 +4,10 @@
 //! much is stored per day, and [`gathering`] decides when it is mailed.
 
 use fleetsweep_agent::report;
-pub use fleetsweep_agent::report::EventAccess;
+pub use fleetsweep_agent::{
+    report::EventAccess,
+    request::{FurtherLog, FurtherLogError},
+};
 use serde::{Deserialize, Serialize};
 
 use super::reading::clean;

@@ -337,12 +337,7 @@ impl Attempt<'_> {
     /// What the client's rules and further logs need.
     fn questions(&self) -> Questions {
         // The configuration was checked.
-        let mut questions = rule::questions(&self.client.rules).unwrap_or_default();
-        for log in &self.client.logs {
-            // The configuration has no more of them than fit.
-            let _ = questions.ask_for_log(log.clone());
-        }
-        questions
+        rule::questions(&self.client.rules, &self.client.logs).unwrap_or_default()
     }
 
     /// Each execution has its own request, and an answer can only be opened for its request.

@@ -27,11 +27,14 @@ const NAMED: [(&str, &[char]); 17] = [
     ("Successful su for * by ", &[' ']),
 ];
 
+/// The longest name of an account of Linux. A longer one is what somebody tried, and is only in the message.
+const LONGEST_BYTES: usize = 256;
+
 /// Adds the accounts that messages name to the events that have none.
 pub fn add_accounts(log: &mut SecurityLog) {
     for event in &mut log.events {
         if event.user.is_none() && event.event_id.is_none() {
-            event.user = account(event).map(str::to_owned);
+            event.user = account(event).filter(|account| account.len() <= LONGEST_BYTES).map(str::to_owned);
         }
     }
 }
@@ -78,6 +81,13 @@ mod tests {
         add_accounts(&mut log);
         let users: Vec<_> = log.events.iter().map(|event| event.user.as_deref()).collect();
         assert_eq!(users, [expected, Some("known"), None], "{source}: {message}");
+    }
+
+    #[test]
+    fn a_name_that_no_account_can_have_is_none() {
+        let [longest, longer] = [256, 257].map(|bytes| "x".repeat(bytes));
+        check("sshd", &format!("Failed password for {longest} from 10.0.0.7 port 22 ssh2"), Some(&longest));
+        check("sshd", &format!("Failed password for {longer} from 10.0.0.7 port 22 ssh2"), None);
     }
 
     #[test]
