@@ -54,6 +54,9 @@ use run::{
 /// How long an idle thread for blocking work is kept.
 const BLOCKING_KEPT: Duration = Duration::from_secs(600);
 
+/// The stack of a thread. Without optimisation, a sweep needs more than the default of 2 MiB. Only what is used takes memory.
+const STACK_BYTES: usize = 4 << 20;
+
 /// Executes the command line.
 #[must_use]
 pub fn run(invocation: Invocation) -> Exit {
@@ -121,6 +124,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         // If no thread can be created, an existing one does the work.
         .thread_keep_alive(BLOCKING_KEPT)
         .build()
