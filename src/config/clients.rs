@@ -185,11 +185,11 @@ impl Reader<'_> {
         }
         if rule::questions(&given.rules, &given.logs).is_err() {
             let problem = words![
-                "the names of processes in the alerts of this client and of its further logs have more than ",
+                "the names of the processes and logs that this client is asked for have more than ",
                 rule::MAX_QUESTION_BYTES,
                 " bytes together"
             ];
-            self.findings.error(element.name.at.clone(), problem, "write fewer or shorter names");
+            self.findings.error(element.name.at.clone(), problem, "write fewer or shorter names, or fewer ids");
         }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };

@@ -12,10 +12,8 @@ use crate::fleet::{
     security::{FurtherLog, FurtherLogError},
 };
 
-/// The longest names and ids of all logs together, bytes. The rest of the request is for what rules need.
-const MAX_BYTES: usize = rule::MAX_QUESTION_BYTES / 2;
-
-/// The logs of an element, and the inherited logs that it does not name itself.
+/// The logs of an element, and the inherited logs that it does not name itself. How long they are together is checked with
+/// what the rules of a client ask for.
 pub(super) fn read(element: &Element, outer: Vec<FurtherLog>, findings: &mut Findings) -> Vec<FurtherLog> {
     let mut own: Vec<FurtherLog> = Vec::new();
     for child in element.children.iter().filter(|child| child.name.text == "events") {
@@ -33,8 +31,7 @@ pub(super) fn read(element: &Element, outer: Vec<FurtherLog>, findings: &mut Fin
     let is_own = |log: &FurtherLog| own.iter().any(|known| known.channel() == log.channel());
     let inherited: Vec<FurtherLog> = outer.into_iter().filter(|log| !is_own(log)).collect();
     own.extend(inherited);
-    let bytes: usize = own.iter().map(|log| log.channel().len() + 11 * log.ids().len() + 2).sum();
-    if own.len() > rule::MAX_LOGS || bytes > MAX_BYTES {
+    if own.len() > rule::MAX_LOGS {
         let problem = words!["these are more logs than a client is asked for, with those of the groups around it"];
         let hint = words!["name at most ", rule::MAX_LOGS, " logs, with fewer ids"];
         findings.error(element.name.at.clone(), problem, hint);

@@ -79,7 +79,7 @@ pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> 
 }
 
 /// The number of rows of roll-ups that one transaction deletes of each length.
-pub(super) const HISTORY_PIECE: i64 = 1_000;
+const HISTORY_PIECE: i64 = 1_000;
 
 /// Deletes one batch of the roll-ups that ended before these times. Returns whether there may be more. The buckets that are
 /// filled now stay, of which each client has one of each length.
@@ -89,18 +89,13 @@ pub(super) async fn forget_history(
 ) -> Result<bool, sqlx::Error> {
     let mut more = false;
     for (tier, before) in before {
-        more |= forget_tier(transaction, *tier, to_ms(*before), HISTORY_PIECE).await? >= HISTORY_PIECE;
+        more |= forget_tier(transaction, *tier, to_ms(*before)).await? >= HISTORY_PIECE;
     }
     Ok(more)
 }
 
 /// Deletes one batch of the roll-ups of a length that ended before a time. Returns how many.
-pub(super) async fn forget_tier(
-    transaction: &mut Transaction,
-    tier: Tier,
-    before_ms: i64,
-    piece: i64,
-) -> Result<i64, sqlx::Error> {
+pub(super) async fn forget_tier(transaction: &mut Transaction, tier: Tier, before_ms: i64) -> Result<i64, sqlx::Error> {
     let rows: Vec<(i64, i32)> = fetch_all!(
         transaction,
         (i64, i32),
@@ -108,7 +103,7 @@ pub(super) async fn forget_tier(
          ORDER BY start_ms, group_id LIMIT ?",
         tier.seconds(),
         before_ms.saturating_sub(tier.milliseconds()),
-        piece
+        HISTORY_PIECE
     )?;
     let Some((start_ms, group)) = rows.last() else { return Ok(0) };
     execute!(

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     convert::to_ms,
     pool::{Transaction, execute, fetch_all},
-    retention::{self, HISTORY_PIECE, PIECE},
+    retention::{self, PIECE},
 };
 use crate::fleet::{Bytes, rollup::Tier};
 
@@ -63,7 +63,7 @@ pub(super) async fn shrink(
         }
     }
     for tier in Tier::ALL {
-        if retention::forget_tier(transaction, tier, newest_ms, HISTORY_PIECE).await? > 0 {
+        if retention::forget_tier(transaction, tier, newest_ms).await? > 0 {
             return Ok(Some(Shrunk::Deleted));
         }
     }

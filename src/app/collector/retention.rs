@@ -142,8 +142,8 @@ pub async fn forget(
     Ok(deletion)
 }
 
-/// Deletes the oldest data until the rest fits into `most`, or until `is_over`. Returns what this says about the size; `None`
-/// if the state is as it was.
+/// Deletes the oldest data until the rest fits into `most`, or until `is_over`. Returns a finding about the size; `None` if
+/// there is nothing to report: the limit is near, and nothing had to be deleted.
 async fn shrink(
     store: &Store,
     most: Bytes,
@@ -165,7 +165,7 @@ async fn shrink(
         }
         tokio::time::sleep(REST).await;
     }
-    Ok(present(format!("what is older than fits into {most} is deleted")))
+    Ok(present(format!("the oldest data is deleted early, so that the rest fits into {most}")))
 }
 
 /// Logs why nothing is deleted for now.
