@@ -34,6 +34,10 @@ const SMALL: [&str; 7] = [
     "--debug-no-sync",
 ];
 
+/// The variable that names the directory of temporary tables. A server that starts deletes all temporary tables in it, also
+/// those of a server that runs. That one fails, or crashes while it creates a table.
+const TEMPORARY: &str = "TMPDIR";
+
 /// A running MariaDB. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Mariadb {
@@ -86,6 +90,7 @@ impl Mariadb {
         let data = format!("--datadir={}", path.join("data").display());
         let mut install = Command::new(path_of("mariadb-install-db"));
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-name-resolve"]);
+        install.env(TEMPORARY, path);
         must(as_root(&mut install).args(["--skip-test-db", &data]).args(SMALL));
 
         let accounts = path.join("accounts.sql");
@@ -98,7 +103,7 @@ impl Mariadb {
         let mut command = Command::new(path_of("setpriv"));
         command.args(["--pdeathsig=KILL", "--"]).arg(path_of("mariadbd")).args(["--no-defaults", &data]).args(SMALL);
         as_root(&mut command).args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=200"]);
-        command.args(settings);
+        command.args(settings).env(TEMPORARY, path);
         command.arg(format!("--port={port}")).arg(format!("--init-file={}", accounts.display()));
         command.arg(format!("--socket={}", path.join("socket").display()));
         command.arg(format!("--pid-file={}", path.join("pid").display()));
