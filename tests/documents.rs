@@ -9,45 +9,119 @@ use fleetsweep::fleet::{
     troubles::{TROUBLES, TroubleSpec},
 };
 
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+/// The text of a document, by its path in the repository.
+fn document(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The paths of all documents for users and contributors: those at the top, and the pages in `docs`.
+fn documents() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    for folder in ["", "docs", "migrations", "tests/fuzz", "tests/vectors"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                paths.push(if folder.is_empty() { name } else { format!("{folder}/{name}") });
+            }
+        }
+    }
+    assert!(paths.len() > 15, "{paths:?}");
+    paths
+}
+
+/// The anchors of a page: its headings as they are written in links.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    let mut anchors = BTreeSet::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if let Some(heading) = line.strip_prefix('#').filter(|_| !is_code) {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = heading.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
+            anchors.insert(kept.map(|char| if char == ' ' { '-' } else { char }).collect());
+        }
+    }
+    anchors
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for path in documents() {
+        let page = document(&path);
+        let folder = root.join(&path).parent().unwrap().to_owned();
+        for target in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { root.join(&path) } else { folder.join(file) };
+            assert!(file.exists(), "{path} links to {target}, which is not there");
+            let is_anchor = || anchors(&std::fs::read_to_string(&file).unwrap()).contains(anchor);
+            assert!(anchor.is_empty() || is_anchor(), "{path} links to {target}, which is no heading there");
+        }
+    }
+    assert!(links > 80, "{links}");
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let readme = document("README.md");
+    assert!(readme.lines().count() <= 150, "{} lines", readme.lines().count());
+    for path in documents().iter().filter(|path| path.starts_with("docs/")) {
+        assert!(readme.contains(&format!("]({path})")), "README.md has no link to {path}");
+    }
+    for command in ["\ncargo run --release -- --demo --once\n", "\ntests/run\n"] {
+        assert!(readme.contains(command), "{command}");
+    }
+    let manifest = document("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
+    for path in ["README.md", "docs/getting-started.md"] {
+        assert!(
+            document(path).contains(&format!("Rust {version} ")),
+            "{path} does not say that Rust {version} is needed"
+        );
+    }
 }
 
 #[test]
 fn every_metric_is_in_the_pages_for_other_programs() {
-    let readme = readme();
-    let views = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/README.md")).unwrap();
+    let [page, views] = ["docs/prometheus.md", "migrations/README.md"].map(document);
     let types = views.lines().find(|line| line.starts_with("| `type` |")).unwrap();
     for metric in Metric::ALL {
         assert!(types.contains(&format!("`{metric}`")), "{metric} is not among the types of migrations/README.md");
         let Some(gauge) = metric.spec().gauge else { continue };
-        let name = gauge.name.strip_prefix("fleetsweep_").unwrap();
-        assert!(readme.contains(&format!("`{name}`")), "{name} is not in README.md");
+        assert!(page.contains(&format!("`{}`", gauge.name)), "{} is not in docs/prometheus.md", gauge.name);
     }
 }
 
 #[test]
 fn every_failure_has_its_line_with_the_next_step() {
-    let readme = readme();
+    let page = document("docs/troubleshooting.md");
     for kind in FailureKind::ALL {
-        let line = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.words())));
-        let line = line.unwrap_or_else(|| panic!("the README has no line for `{}`", kind.words()));
+        let line = page.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.words())));
+        let line = line.unwrap_or_else(|| panic!("docs/troubleshooting.md has no line for `{}`", kind.words()));
         assert!(line.ends_with(&format!("| {} |", kind.next_step())), "{line}\nshould end with: {}", kind.next_step());
     }
 }
 
 #[test]
 fn every_trouble_of_the_collector_has_its_line() {
-    let readme = readme();
+    let page = document("docs/alerts-and-mail.md");
     for TroubleSpec { title, meaning, next_step, end, .. } in &TROUBLES {
         let line = format!("| {title} | {meaning} | {next_step} | {end} |");
-        assert!(readme.lines().any(|found| found == line), "the README lacks:\n{line}");
+        assert!(page.lines().any(|found| found == line), "docs/alerts-and-mail.md lacks:\n{line}");
     }
 }
 
 #[test]
 fn every_view_of_the_migrations_is_named() {
-    let readme = readme();
+    let page = document("docs/databases.md");
     let mut views = 0;
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
         let path = file.unwrap().path();
@@ -55,7 +129,7 @@ fn every_view_of_the_migrations_is_named() {
             let sql = std::fs::read_to_string(path).unwrap();
             for name in sql.split("CREATE VIEW ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
                 views += 1;
-                assert!(readme.contains(&format!("`{name}`")), "the README does not name {name}");
+                assert!(page.contains(&format!("`{name}`")), "docs/databases.md does not name {name}");
             }
         }
     }
@@ -95,7 +169,7 @@ fn code_in(folder: &Path) -> String {
 #[test]
 fn every_fault_has_a_test_that_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let page = document("docs/faults.md");
     let code = ["src", "tests", "agent/src", "agent/tests"].map(|folder| code_in(&root.join(folder))).concat();
     let names = tests_of_faults(&page);
     assert!(names.len() > 60, "{}", names.len());
@@ -106,17 +180,53 @@ fn every_fault_has_a_test_that_is_there() {
     }
 }
 
-#[test]
-fn every_test_of_the_page_about_ssh_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/ssh.md")).unwrap();
-    let code = ["src", "tests"].map(|folder| code_in(&root.join(folder))).concat();
+/// The names of tests in a column of the tables of a page, counted from 0.
+fn tests_in_column(page: &str, column: usize) -> BTreeSet<&str> {
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
-    let tests = rows.filter_map(|row| row.trim_end_matches('|').split(" | ").nth(2));
-    let names: BTreeSet<&str> = tests.flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
-    assert!(names.len() > 15, "{names:?}");
-    let absent: Vec<&&str> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(absent.is_empty(), "docs/ssh.md names tests that are not there: {absent:#?}");
+    let cells = rows.filter_map(|row| row.trim_end_matches('|').split(" | ").nth(column));
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names
+        .filter(|name| name.len() > 20 && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_'))
+        .collect()
+}
+
+#[test]
+fn the_tests_that_the_pages_about_ssh_and_security_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = ["src", "tests", "agent/src", "agent/tests"].map(|folder| code_in(&root.join(folder))).concat();
+    for (path, column, least) in [("docs/ssh.md", 2, 15), ("SECURITY.md", 1, 30)] {
+        let page = document(path);
+        let names = tests_in_column(&page, column);
+        assert!(names.len() > least, "{path}: {names:?}");
+        let absent: Vec<&&str> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+        assert!(absent.is_empty(), "{path} names tests that are not there: {absent:#?}");
+    }
+}
+
+/// The names of gauges in a text.
+fn gauges(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    words.filter(|word| word.starts_with("fleetsweep_") && !word.ends_with('_')).collect()
+}
+
+#[test]
+fn the_gauges_of_the_page_and_of_the_dashboard_for_grafana_are_there() {
+    let code = code_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let page = document("docs/prometheus.md");
+    let documented = gauges(&page);
+    assert!(documented.len() > 35, "{documented:?}");
+    let absent: Vec<_> = documented.iter().filter(|name| !code.contains(&format!("\"{name}\""))).collect();
+    assert!(absent.is_empty(), "docs/prometheus.md names gauges that are not there: {absent:?}");
+    let dashboard = document("assets/grafana/fleetsweep.json");
+    let parsed: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    assert!(parsed["panels"].as_array().is_some_and(|panels| panels.len() > 15));
+    let used = gauges(&dashboard);
+    assert!(used.len() > 15, "{used:?}");
+    let absent: Vec<_> = used.difference(&documented).collect();
+    assert!(
+        absent.is_empty(),
+        "the dashboard for Grafana queries gauges that are not in docs/prometheus.md: {absent:?}"
+    );
 }
 
 #[test]
@@ -131,7 +241,7 @@ fn every_fuzz_target_has_a_corpus_that_is_replayed() {
     assert!(targets.len() > 10, "{targets:?}");
     assert_eq!(names("corpus"), targets, "corpora and targets");
     let manifest = std::fs::read_to_string(root.join("tests/fuzz/Cargo.toml")).unwrap();
-    let readme = std::fs::read_to_string(root.join("tests/fuzz/README.md")).unwrap();
+    let readme = document("tests/fuzz/README.md");
     let code = ["src", "agent/src"].map(|folder| code_in(&root.join(folder))).concat();
     for target in &targets {
         assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target} is not in tests/fuzz/Cargo.toml");

@@ -10,6 +10,7 @@ use super::{diagnostic::Problems, secret::SecretSource, *};
 use crate::fleet::{ClientId, Metric, Rule, metric::InstancePattern, rule::Repeat};
 
 mod leaks;
+mod page;
 
 /// The mission's sample, to the letter.
 const SAMPLE: &str = r#"<config>

@@ -1,4 +1,4 @@
-//! The contract with other programs: the README's queries return the same on every engine, the reader's role can run
+//! The contract with other programs: the queries of docs/databases.md return the same on every engine, the reader's role can run
 //! them and cannot read tables, and all columns of the views are documented.
 
 use std::collections::BTreeSet;
@@ -14,19 +14,19 @@ use crate::{
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trials_per_database![
-        the_queries_of_the_readme_give_the_same_everywhere_to_a_reader_who_sees_no_table,
+        the_queries_of_the_page_give_the_same_everywhere_to_a_reader_who_sees_no_table,
         every_column_of_every_view_is_documented
     ]
 }
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/databases.md");
 const COLUMNS: &str = include_str!("../../migrations/README.md");
 
 const HOUR: i64 = 3_600_000;
 
-/// The queries in the README.
+/// The queries of the page.
 fn queries() -> Vec<&'static str> {
-    let blocks = README.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = PAGE.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(|block| block.split(';')).map(str::trim).filter(|query| !query.is_empty()).collect()
 }
 
@@ -51,7 +51,7 @@ async fn fill(database: &Database) {
     store.close().await;
 }
 
-/// The results of the queries, in the order of the README.
+/// The results of the queries, in the order of the page.
 fn expected() -> Vec<Vec<String>> {
     let hour = |hours: i64| (AT + hours * HOUR) / HOUR * HOUR;
     vec![
@@ -67,7 +67,7 @@ fn expected() -> Vec<Vec<String>> {
     ]
 }
 
-/// The URL for reading. On a server, this is an account with the reader's role, created as the files in the README say.
+/// The URL for reading. On a server, this is an account with the reader's role, created as the files that the page names say.
 pub(crate) async fn reader(database: &Database) -> Option<String> {
     let account = format!("reader_of_{}", database.name());
     let text = match database.engine() {
@@ -102,7 +102,7 @@ async fn may(server: &Access, url: &str, sql: &str) -> bool {
     server.cells(url, sql).await.is_ok()
 }
 
-async fn the_queries_of_the_readme_give_the_same_everywhere_to_a_reader_who_sees_no_table(database: Database) {
+async fn the_queries_of_the_page_give_the_same_everywhere_to_a_reader_who_sees_no_table(database: Database) {
     fill(&database).await;
     let reader = reader(&database).await;
     let (queries, expected) = (queries(), expected());
