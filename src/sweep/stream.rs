@@ -198,17 +198,29 @@ impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
         self.work_is_done();
-        Pin::new(&mut self.inner.get_mut().transport).poll_write(context, bytes)
+        match ready!(Pin::new(&mut self.inner.get_mut().transport).poll_write(context, bytes)) {
+            Err(error) if has_closed(&error) => Poll::Ready(Ok(bytes.len())),
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.inner.get_mut().transport).poll_flush(context)
+        match ready!(Pin::new(&mut self.inner.get_mut().transport).poll_flush(context)) {
+            Err(error) if has_closed(&error) => Poll::Ready(Ok(())),
+            flushed => Poll::Ready(flushed),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner.get_mut().transport).poll_shutdown(context)
     }
+}
+
+/// Whether the peer reads nothing more. What it sent before may not be read yet, and a failed write would end the session
+/// at once. TinySSH closes the connection as soon as a command has ended. The end is noticed when the rest has been read.
+fn has_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// The abuse by the client that made the stream fail, if that was the reason.
@@ -239,6 +251,24 @@ mod tests {
             Allowance::new(Instant::now()),
             AlgorithmSet::Sound,
         )
+    }
+
+    /// TinySSH closes the connection when a command has ended, while we still write.
+    #[tokio::test]
+    async fn what_a_peer_sent_before_it_closed_is_read_although_nothing_can_be_written() {
+        let (near, mut far) = pair().await;
+        let mut stream = stream(near, &CancellationToken::new(), &PeerIdentification::default());
+        far.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+        drop(far);
+        // The first write makes the peer reset the connection, and later ones fail.
+        for _ in 0..20 {
+            stream.write_all(b"unwanted").await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let mut read = Vec::new();
+        // The end may be an error.
+        let _ = stream.read_to_end(&mut read).await;
+        assert_eq!(read, b"SSH-2.0-x\r\n");
     }
 
     #[tokio::test]

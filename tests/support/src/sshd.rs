@@ -264,7 +264,7 @@ fn keyword(line: &str) -> Option<&str> {
 }
 
 /// Generates a key pair without a passphrase and replaces an existing one.
-fn generate_key(kind: &str, file: &Path) {
+pub(crate) fn generate_key(kind: &str, file: &Path) {
     for old in [file.to_owned(), file.with_extension("pub")] {
         match fs::remove_file(&old) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", old.display()),

@@ -32,6 +32,8 @@ pub enum Tool {
     Sshd,
     /// The SSH server Dropbear.
     Dropbear,
+    /// The SSH server TinySSH.
+    Tinyssh,
     /// The mail server Exim.
     Exim,
     /// The mail server [`Postfix`](crate::Postfix).
@@ -104,6 +106,7 @@ impl Tool {
             Self::Ssh => &["ssh"],
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
+            Self::Tinyssh => &["tinysshd", "tinysshd-makekey"],
             Self::Exim => &["exim4"],
             Self::Fish => &["fish"],
             Self::Tcsh => &["tcsh"],

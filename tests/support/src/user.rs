@@ -39,7 +39,15 @@ impl ThrowawayUser {
     /// # Panics
     /// If the process is not root or the system refuses.
     pub fn add(shell: &Path) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for a home");
+        Self::add_below(shell, &std::env::temp_dir())
+    }
+
+    /// Adds a user with this login shell and a home below this directory.
+    ///
+    /// # Panics
+    /// If the process is not root or the system refuses.
+    pub(crate) fn add_below(shell: &Path, parent: &Path) -> Self {
+        let directory = tempfile::tempdir_in(parent).expect("a directory for a home");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("rights of a directory");
         let home = directory.path().join("home");
         let name = format!("sweep{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
