@@ -13,7 +13,7 @@ use super::{
 };
 use crate::fleet::{
     Rule,
-    metric::{InstancePattern, Worse},
+    metric::{InstancePattern, Unit, Worse},
     rule::Repeat,
     security::{FurtherLog, redaction::REDACTED},
 };
@@ -261,7 +261,13 @@ fn rule(rule: &Rule) -> String {
         Worse::High => ("above", "at most"),
         Worse::Low => ("below", "at least"),
     };
-    let mut text = format!("{metric}{of_instance}{but} {beyond} {}", metric.show(*limit));
+    // Of a flag, only one limit makes sense.
+    let condition = if let Unit::Flag { set, .. } = metric.spec().unit {
+        set.to_owned()
+    } else {
+        format!("{beyond} {}", metric.show(*limit))
+    };
+    let mut text = format!("{metric}{of_instance}{but} {condition}");
     if *for_sweeps > 1 {
         text += &format!(" for {for_sweeps} sweeps");
     }

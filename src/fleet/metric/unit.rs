@@ -61,6 +61,21 @@ impl Unit {
         }
     }
 
+    /// An exceeding value with its limit, both by `show`: `93.0 % > 85.0 %`. Of a flag, the value alone: `needed`.
+    #[must_use]
+    pub fn compare(self, value: f64, sign: char, limit: f64, show: impl Fn(Self, f64) -> String) -> String {
+        match self {
+            Self::Flag { .. } => show(self, value),
+            Self::Percent
+            | Self::PerCore
+            | Self::FailedSweeps
+            | Self::MbitPerSecond
+            | Self::Count { .. }
+            | Self::Seconds
+            | Self::Celsius => format!("{} {sign} {}", show(self, value), show(self, limit)),
+        }
+    }
+
     /// By how much a value exceeds its limit: `6.0 points`, `0.50 per core`, `1`.
     #[must_use]
     pub fn show_excess(self, value: f64, limit: f64) -> String {
@@ -230,6 +245,16 @@ mod tests {
             assert_eq!(unit.show_beside(value, limit), shown);
             assert_eq!(unit.show_limit(limit), shown_limit);
             assert_eq!(unit.show_excess(value, limit), excess);
+        }
+    }
+
+    #[test]
+    fn a_flag_is_not_compared_with_its_limit() {
+        let flag = Unit::Flag { set: "needed", clear: "not needed" };
+        for (unit, value, limit, expected) in
+            [(Unit::Percent, 93.0, 85.0, "93.0 % > 85.0 %"), (flag, 1.0, 0.0, "needed"), (flag, 0.0, 0.0, "not needed")]
+        {
+            assert_eq!(unit.compare(value, '>', limit, Unit::show), expected);
         }
     }
 }

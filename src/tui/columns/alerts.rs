@@ -15,7 +15,7 @@ use crate::{
         alerts::{AlertEnd, AlertList, AlertView},
         cell,
         event::MailStep,
-        metric::Evidence,
+        metric::{Evidence, Unit},
     },
     tui::{format, theme::Role},
 };
@@ -184,20 +184,18 @@ fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
 /// Its metric and instance in several wordings, the longest first.
 fn what<'a>(alert: &AlertView) -> Vec<Cow<'a, str>> {
     let spec = alert.metric.spec();
-    let (value, limit) = (spec.unit.show_short(alert.value), spec.unit.show_short(alert.limit));
-    let (key, short, sign) = (alert.key(), spec.short, spec.worse.sign());
+    let value = spec.unit.show_short(alert.value);
+    let with_limit = spec.unit.compare(alert.value, spec.worse.sign(), alert.limit, Unit::show_short);
+    let (key, short) = (alert.key(), spec.short);
     let wordings = match (spec.evidence, alert.ended) {
         (Evidence::Failure, None) => {
             let sweeps = if alert.value == 1.0 { "sweep" } else { "sweeps" };
             vec![format!("failed {value} {sweeps} in a row"), format!("failed {value} {sweeps}"), "failed".to_owned()]
         }
         (Evidence::Failure, Some(_)) => vec!["reachable again".to_owned(), "reachable".to_owned()],
-        (_, None) => vec![
-            format!("{key} {value} {sign} {limit}"),
-            format!("{key} {value}"),
-            format!("{short} {value}"),
-            short.to_owned(),
-        ],
+        (_, None) => {
+            vec![format!("{key} {with_limit}"), format!("{key} {value}"), format!("{short} {value}"), short.to_owned()]
+        }
         (_, Some((_, AlertEnd::Gone))) => vec![format!("{key} {value}, gone"), format!("{short} gone")],
         (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => {
             vec![format!("{key} back to {value}"), format!("{short} {value}"), short.to_owned()]

@@ -11,6 +11,7 @@ use crate::{
         Metric, Phase, Reading,
         alert::Exceeded,
         cell,
+        metric::Unit,
         select::sort::{ByClient, Key, severity},
         state::ClientView,
     },
@@ -363,10 +364,13 @@ fn note<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
 fn limits(exceeded: &[Exceeded]) -> Vec<Cow<'static, str>> {
     let one = |exceeded: &Exceeded, with_limit: bool| {
         let spec = exceeded.metric.spec();
-        let value = spec.unit.show_short(exceeded.value);
         let instance = if exceeded.instance.is_host() { String::new() } else { format!(" {}", exceeded.instance) };
-        let limit = format!(" {} {}", spec.worse.sign(), spec.unit.show_short(exceeded.limit));
-        format!("{}{instance} {value}{}", spec.short, if with_limit { &limit } else { "" })
+        let value = if with_limit {
+            spec.unit.compare(exceeded.value, spec.worse.sign(), exceeded.limit, Unit::show_short)
+        } else {
+            spec.unit.show_short(exceeded.value)
+        };
+        format!("{}{instance} {value}", spec.short)
     };
     let all = |with_limit| exceeded.iter().map(|it| one(it, with_limit)).collect::<Vec<_>>().join(", ");
     let mut wordings = vec![format!("! {}", all(true)), format!("! {}", all(false))];
