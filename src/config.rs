@@ -47,7 +47,7 @@ mod ways;
 pub use age_secret::AgeSecret;
 pub use agent_delivery::{AgentDelivery, InstalledAgent, System};
 pub use agent_path::AgentPath;
-pub use choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity};
+pub use choices::{AgentKeeping, AttachmentFormat, HostKeyPolicy, OpensshFiles, SmtpSecurity};
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};

@@ -13,6 +13,15 @@ pub enum SmtpSecurity {
     Tls,
 }
 
+/// How lists are attached to mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachmentFormat {
+    /// `text`: as they are.
+    Text,
+    /// `gzip`: compressed.
+    Gzip,
+}
+
 /// What happens to a host key that is not pinned. All values except `Off` reject a changed or revoked key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostKeyPolicy {

@@ -22,7 +22,7 @@ impl fmt::Debug for Collector {
 
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, security, from, helo, ca, login, give_up } = self;
+        let Self { host, port, security, from, helo, ca, login, give_up, mail_size, attachments } = self;
         f.debug_struct("Smtp")
             .field("host", host)
             .field("port", port)
@@ -32,6 +32,8 @@ impl fmt::Debug for Smtp {
             .field("ca", &ca.as_deref().map(safe_text::path))
             .field("login", login)
             .field("give_up", give_up)
+            .field("mail_size", mail_size)
+            .field("attachments", attachments)
             .finish()
     }
 }

@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 
 use super::{
     agent_delivery::AgentDelivery,
-    choices::{HostKeyPolicy, OpensshFiles, SmtpSecurity},
+    choices::{AttachmentFormat, HostKeyPolicy, OpensshFiles, SmtpSecurity},
     database::DatabaseTls,
     key_text,
     secret::SecretSource,
@@ -93,6 +93,10 @@ pub struct Smtp {
     pub login: Option<SmtpLogin>,
     /// `give-up`: how long a mail is retried before it counts as refused.
     pub give_up: Duration,
+    /// `mail-size`: the largest mail, with its headers and as it is encoded. Larger ones are split.
+    pub mail_size: Bytes,
+    /// How lists are attached.
+    pub attachments: AttachmentFormat,
 }
 
 /// An account at the SMTP server.

@@ -103,6 +103,7 @@ const fn with(name: &'static str, kind: ValueKind, default: &'static str) -> Att
 /// `yes` or `no`.
 pub(super) const YES_OR_NO: [&str; 2] = ["yes", "no"];
 /// `security` of `<smtp>`.
+pub(super) const ATTACHMENTS: [&str; 2] = ["text", "gzip"];
 pub(super) const SECURITY: [&str; 3] = ["none", "starttls", "tls"];
 /// `tls` of `<database>`.
 pub(super) const DATABASE_TLS: [&str; 2] = ["required", "off"];
@@ -287,6 +288,8 @@ pub(super) const ELEMENTS: [ElementKind; 11] = [
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
             with("give-up", ValueKind::Measure, "5d"),
+            with("mail-size", ValueKind::Measure, "10MB"),
+            with("attachments", ValueKind::Choice(&ATTACHMENTS), "text"),
         ],
     },
     ElementKind {

@@ -82,7 +82,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let tls = reader.optional("tls", values::database_tls);
     let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
     let history = reader.value("history", |text| values::duration(text, DAY..=36_525 * DAY));
-    let max_size = reader.optional("max-size", values::size);
+    let max_size = reader.optional("max-size", values::database_size);
     let url = url.filter(|url| {
         if max_size.is_some()
             && database::is_server(url.expose_secret())
@@ -194,6 +194,8 @@ fn smtp(reader: &mut Reader<'_>, secrets: SecretContext<'_>) -> Option<Smtp> {
         (Field::Absent | Field::Given(_), Field::Absent | Field::Given(_)) => None,
     };
     let give_up = reader.value("give-up", |text| values::duration(text, DAY / 24..=365 * DAY));
+    let mail_size = reader.value("mail-size", values::mail_size);
+    let attachments = reader.value("attachments", values::attachments);
     if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
         && !address::is_loopback(host)
     {
@@ -215,6 +217,8 @@ fn smtp(reader: &mut Reader<'_>, secrets: SecretContext<'_>) -> Option<Smtp> {
         ca: ca?,
         login,
         give_up: give_up?,
+        mail_size: mail_size?,
+        attachments: attachments?,
     })
 }
 

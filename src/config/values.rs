@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     address,
-    choices::{AgentChoice, AgentKeeping, HostKeyPolicy, SmtpSecurity},
+    choices::{AgentChoice, AgentKeeping, AttachmentFormat, HostKeyPolicy, SmtpSecurity},
     database::DatabaseTls,
     safe_text::{self, words},
     schema,
@@ -47,6 +47,10 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, ValueError> {
 /// `security` of `<smtp>`.
 pub(super) fn security(text: &str) -> Result<SmtpSecurity, ValueError> {
     word(text, schema::SECURITY, [SmtpSecurity::None, SmtpSecurity::StartTls, SmtpSecurity::Tls])
+}
+
+pub(super) fn attachments(text: &str) -> Result<AttachmentFormat, ValueError> {
+    word(text, schema::ATTACHMENTS, [AttachmentFormat::Text, AttachmentFormat::Gzip])
 }
 
 /// `helo` of `<smtp>`: a host name, or an address in brackets.
@@ -129,31 +133,38 @@ pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Valu
     }
 }
 
-/// `max-size`: a number of bytes, at least 10 MB.
-pub(super) fn size(text: &str) -> Result<Bytes, ValueError> {
-    const UNITS: [(&str, u64); 6] = [
+/// `max-size`: how much a database may take.
+pub(super) fn database_size(text: &str) -> Result<Bytes, ValueError> {
+    size(text, 10_000_000..=1_000_000_000_000_000, "write a size from `10MB` on, such as `500MB` or `10GB`")
+}
+
+/// `mail-size`: how large a mail may be. A smaller one would have no room for a part of a list.
+pub(super) fn mail_size(text: &str) -> Result<Bytes, ValueError> {
+    size(text, 64_000..=100_000_000, "write a size from `64kB` to `100MB`, such as `5MB`")
+}
+
+/// A number of bytes with a unit.
+fn size(text: &str, bounds: RangeInclusive<u64>, hint: &'static str) -> Result<Bytes, ValueError> {
+    const UNITS: [(&str, u64); 8] = [
         ("KIB", 1 << 10),
         ("MIB", 1 << 20),
         ("GIB", 1 << 30),
         ("TIB", 1 << 40),
+        ("KB", 1_000),
         ("MB", 1_000_000),
         ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
     ];
-    const TERABYTE: (&str, u64) = ("TB", 1_000_000_000_000);
-    const LEAST: u64 = 10_000_000;
-    const MOST: u64 = 1_000 * TERABYTE.1;
-    const HINT: &str = "write a size from `10MB` on, such as `500MB` or `10GB`";
     let upper = text.trim().to_ascii_uppercase();
-    let units = UNITS.iter().chain([&TERABYTE]);
-    let bytes = units.filter_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?.trim_end(), *bytes))).next();
+    let bytes = UNITS.iter().filter_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?.trim_end(), *bytes))).next();
     let Some((number, unit)) = bytes else {
-        return Err(ValueError::new(words![safe_text::number(text), " is not a size with a unit"], HINT));
+        return Err(ValueError::new(words![safe_text::number(text), " is not a size with a unit"], hint));
     };
     let Ok(number) = number.parse::<u64>() else {
-        return Err(ValueError::new(words![safe_text::number(text), " is not a whole number with a unit"], HINT));
+        return Err(ValueError::new(words![safe_text::number(text), " is not a whole number with a unit"], hint));
     };
-    let bytes = number.checked_mul(unit).filter(|bytes| (LEAST..=MOST).contains(bytes));
-    bytes.map(Bytes).ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], HINT))
+    let bytes = number.checked_mul(unit).filter(|bytes| bounds.contains(bytes));
+    bytes.map(Bytes).ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], hint))
 }
 
 /// `max-events`: the most security events of a client that are stored per day.

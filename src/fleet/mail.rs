@@ -76,8 +76,26 @@ pub struct Mail {
 /// A text file attached to a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// Its file name, without a directory.
+    /// Its file name, without a directory. If it ends with [`COMPRESSED`], the text is compressed when the mail is encoded.
     pub file_name: String,
     /// Its content; shared, because every recipient gets the same.
     pub text: Arc<str>,
+}
+
+/// The ending of file names of compressed attachments.
+pub const COMPRESSED: &str = ".gz";
+
+impl Attachment {
+    /// Whether it is compressed when the mail is encoded.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.file_name.ends_with(COMPRESSED)
+    }
+
+    /// The same text as a compressed attachment.
+    #[must_use]
+    pub fn compressed(&self) -> Self {
+        let ending = if self.is_compressed() { "" } else { COMPRESSED };
+        Self { file_name: format!("{}{ending}", self.file_name), text: Arc::clone(&self.text) }
+    }
 }

@@ -1,11 +1,14 @@
 //! Encodes a mail: the envelope addresses and the message with its headers.
 
+use std::io::{self, Write as _};
+
+use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
 use lettre::{
     Address, Message,
     message::{
         Attachment as Attached, Mailbox, MessageBuilder, MultiPart, SinglePart,
-        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
+        header::{ContentType, ContentTypeErr, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 
@@ -48,7 +51,13 @@ pub(super) enum EncodeError {
     Domain { address: String },
     /// The message cannot be built.
     #[error("the message cannot be built: {0}")]
-    Message(lettre::error::Error),
+    Message(#[from] lettre::error::Error),
+    /// The type of an attachment is not understood.
+    #[error("the type of an attachment cannot be written: {0}")]
+    ContentType(#[from] ContentTypeErr),
+    /// An attachment cannot be compressed.
+    #[error("an attachment cannot be compressed: {0}")]
+    Compression(#[from] io::Error),
 }
 
 impl EncodedMail {
@@ -76,7 +85,7 @@ impl EncodedMail {
             }
             None => builder,
         };
-        let mut message = written(builder, mail).map_err(EncodeError::Message)?;
+        let mut message = written(builder, mail)?;
         // RFC 3834: suppresses automatic replies.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
@@ -123,19 +132,36 @@ fn list_id_of(host: &str) -> String {
 }
 
 /// The message with its text and attachments.
-fn written(builder: MessageBuilder, mail: &Mail) -> Result<Message, lettre::error::Error> {
+fn written(builder: MessageBuilder, mail: &Mail) -> Result<Message, EncodeError> {
     if mail.attachments.is_empty() {
-        return builder.header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
+        return Ok(builder.header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body))?);
     }
     // The boundary is the same in every attempt, and a client cannot know it when it writes its log.
     let boundary = format!("fleetsweep-{}", mail.id.simple());
     let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
-    let parts = MultiPart::mixed().boundary(boundary).singlepart(text);
-    builder.multipart(mail.attachments.iter().fold(parts, |parts, attachment| parts.singlepart(attached(attachment))))
+    let mut parts = MultiPart::mixed().boundary(boundary).singlepart(text);
+    for attachment in &mail.attachments {
+        parts = parts.singlepart(attached(attachment)?);
+    }
+    Ok(builder.multipart(parts)?)
 }
 
-fn attached(Attachment { file_name, text }: &Attachment) -> SinglePart {
-    Attached::new(plain(file_name)).body(with_crlf(text), ContentType::TEXT_PLAIN)
+fn attached(attachment: &Attachment) -> Result<SinglePart, EncodeError> {
+    let name = plain(&attachment.file_name);
+    if attachment.is_compressed() {
+        let kind = ContentType::parse("application/gzip")?;
+        // Bytes are encoded as base64.
+        Ok(Attached::new(name).body(gzip(&attachment.text)?, kind))
+    } else {
+        Ok(Attached::new(name).body(with_crlf(&attachment.text), ContentType::TEXT_PLAIN))
+    }
+}
+
+/// The text as a file of gzip (RFC 1952). It contains no name and no time, so that every attempt sends the same.
+fn gzip(text: &str) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
 }
 
 /// The text with CR LF line ends. lettre itself would insert each CR into the whole text, which takes quadratic time.
@@ -213,6 +239,25 @@ mod tests {
             assert_eq!(kind.attribute("charset"), Some("utf-8"));
             assert!(message.header("MIME-Version").is_some(), "or else the encoding counts for nothing");
         }
+    }
+
+    #[test]
+    fn a_compressed_file_is_the_text_again_and_the_same_at_each_attempt() {
+        use std::io::Read as _;
+        let text = "ünï¢ödé\tof an event\n".repeat(5000);
+        let mail = with_files(&[("db-security-events.txt.gz", &text)]);
+        let letter = || EncodedMail::new(&from(), &mail).unwrap().content;
+        let content = letter();
+        assert_eq!(content, letter());
+        assert!(content.len() < text.len() / 20, "{}", content.len());
+        let message = MessageParser::default().parse(&content).unwrap();
+        let part = message.attachment(0).unwrap();
+        assert_eq!(part.attachment_name(), Some("db-security-events.txt.gz"));
+        let kind = part.content_type().unwrap();
+        assert_eq!((kind.ctype(), kind.subtype()), ("application", Some("gzip")));
+        let mut read = String::new();
+        flate2::read::GzDecoder::new(part.contents()).read_to_string(&mut read).unwrap();
+        assert_eq!(read, text);
     }
 
     fn with_files(files: &[(&str, &str)]) -> Mail {

@@ -24,10 +24,10 @@ pub enum SendError {
         /// The message of the server or the system.
         words: String,
     },
-    /// The server does not accept a mail of this size.
-    #[error("the mail is too large for the server{limit}: {words}", limit = Limit(*limit_bytes))]
+    /// The server does not accept a mail of this size, or the configuration does not allow it.
+    #[error("the mail is too large{limit}: {words}", limit = Limit(*limit_bytes))]
     TooLarge {
-        /// The announced maximum size; `None` if there is none.
+        /// The maximum size that is announced or configured; `None` if there is none.
         limit_bytes: Option<u64>,
         /// The message of the server.
         words: String,

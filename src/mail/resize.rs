@@ -1,10 +1,11 @@
-//! Splits a mail that is too large for the server: the text first, with the attachments spread over several mails. If
-//! that is not possible, only the text with the command that prints the rest. Pure. The outbox replaces the mail.
+//! Splits a mail that is too large: the text first, with the attachments spread over several mails. If these would be too
+//! many, the attachments are compressed. If that is not possible either, only the text remains, with the command that
+//! prints the rest. Pure. The outbox replaces the mail.
 
 use lettre::message::Mailbox;
 use uuid::Uuid;
 
-use crate::fleet::mail::{Attachment, Mail};
+use crate::fleet::mail::{Attachment, COMPRESSED, Mail};
 
 use super::message::EncodedMail;
 
@@ -51,8 +52,15 @@ pub fn resized(mail: &Mail, known: &TooLarge<'_>, new_id: &mut dyn FnMut() -> Uu
     }
     // If a mail within the limit is refused, there is another limit, which is unknown.
     let target = exceeded.or_else(|| (known.splits < BLIND_SPLITS).then(|| size / (2 << known.splits)));
-    let parts =
-        target.filter(|target| *target >= SMALLEST_PART).and_then(|target| split(mail, target, known.size_of, new_id));
+    let parts = target.filter(|target| *target >= SMALLEST_PART).and_then(|target| {
+        split(mail, target, known.size_of, new_id).or_else(|| {
+            let compressed = compressed(mail)?;
+            match (known.size_of)(&compressed) {
+                size if size <= target => Some(vec![compressed]),
+                _ => split(&compressed, target, known.size_of, new_id),
+            }
+        })
+    });
     parts.or_else(|| {
         let bare = stripped(mail);
         match limit {
@@ -125,16 +133,30 @@ fn split(
     Some((1..).zip(loads).map(part).collect())
 }
 
+/// The same mail with compressed attachments; `None` if they are compressed already.
+fn compressed(mail: &Mail) -> Option<Mail> {
+    if mail.attachments.iter().all(Attachment::is_compressed) {
+        return None;
+    }
+    let attachments = mail.attachments.iter().map(Attachment::compressed).collect();
+    let body = format!(
+        "This mail was too large for the mail server. The attached files are compressed (gzip): their names end with \
+         {COMPRESSED}.\n\n{}",
+        mail.body
+    );
+    Some(Mail { body, attachments, ..mail.clone() })
+}
+
 /// Cuts a list into files with a size of at most `room`, each with the first line as its heading. `None` if a single
 /// line is too large.
 fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) -> Option<Vec<Attachment>> {
-    // This would be far too many files.
-    if attachment.text.len() as u64 / (2 * MOST_PARTS as u64) > room {
-        return None;
-    }
     let whole = weight(attachment);
     if whole <= room {
         return Some(vec![attachment.clone()]);
+    }
+    // This would be far too many files.
+    if whole / (2 * MOST_PARTS as u64) > room {
+        return None;
     }
     let head = attachment.text.split_inclusive('\n').next().unwrap_or_default();
     let lines: Vec<&str> = attachment.text.split_inclusive('\n').skip(1).collect();
@@ -153,10 +175,9 @@ fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) 
             }
         }
         let pieces = texts.len();
-        let (stem, ending) = match attachment.file_name.rsplit_once('.') {
-            Some((stem, ending)) => (stem, format!(".{ending}")),
-            None => (attachment.file_name.as_str(), String::new()),
-        };
+        let name = attachment.file_name.strip_suffix(COMPRESSED).unwrap_or(&attachment.file_name);
+        let at = name.rfind('.').unwrap_or(name.len());
+        let (stem, ending) = attachment.file_name.split_at_checked(at).unwrap_or((name, ""));
         let piece = |(number, text): (usize, String)| Attachment {
             file_name: format!("{stem}-{number}of{pieces}{ending}"),
             text: text.into(),
@@ -305,11 +326,31 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_cut_or_would_be_scattered_is_left_out() {
-        let endless = mail(vec![list("a.txt", 1, &"x".repeat(200_000))]);
-        assert!(resize(&endless, 0, Some(100_000)).unwrap()[0].attachments.is_empty());
-        let huge = mail(vec![list("a.txt", 30_000, &"event ".repeat(10))]);
-        let parts = resize(&huge, 0, Some(40_000)).unwrap();
-        assert_eq!((parts.len(), parts[0].attachments.len()), (1, 0));
+        // Neither a single line nor many lines become small enough.
+        let file = |text: String| mail(vec![Attachment { file_name: "a.txt".into(), text: text.into() }]);
+        let random: String = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string()).take(90_000).collect();
+        for (text, limit) in [(random.clone(), 100_000), (random.replace("00", "0\n"), 40_000)] {
+            let parts = resize(&file(text), 0, Some(limit)).unwrap();
+            assert_eq!((parts.len(), parts[0].attachments.len()), (1, 0), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_would_be_too_many_parts_is_compressed() {
+        // As one file and as several, and a line that cannot be cut.
+        for (file, limit, several) in [
+            (list("a.txt", 100_000, &"event ".repeat(20)), 600_000, false),
+            (list("a.txt", 100_000, &"event ".repeat(10)), 100_000, true),
+            (list("a.txt", 1, &"x".repeat(200_000)), 100_000, false),
+        ] {
+            let whole = mail(vec![file.clone()]);
+            let parts = resize(&whole, 0, Some(limit)).unwrap();
+            assert_eq!(parts.len() > 1, several, "{limit}: {}", parts.len());
+            assert!(parts.iter().all(|part| size_of(part) <= limit));
+            assert!(parts.iter().flat_map(|part| &part.attachments).all(Attachment::is_compressed));
+            assert_eq!(lines(&parts), lines(&[whole]));
+            assert!(parts[0].body.contains("compressed (gzip)"), "{}", parts[0].body);
+        }
     }
 
     proptest! {

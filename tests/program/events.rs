@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_daily_allowance_bounds_what_is_stored_and_mailed,
             gathered_events_are_one_mail_and_grave_ones_leave_at_once,
             killed_runs_lose_no_event_and_tell_none_twice,
+            a_small_limit_of_the_mail_server_loses_none_of_thousands_of_events,
             the_command_in_a_mail_prints_the_list_that_was_too_large;
     }
 }
@@ -307,6 +308,31 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
     let mut told: Vec<String> = lists.map(|line| line.split('\t').nth(5).unwrap().to_owned()).collect();
     told.sort();
     assert_eq!(told, stored, "seed {seed}");
+}
+
+async fn a_small_limit_of_the_mail_server_loses_none_of_thousands_of_events() {
+    const LIMIT: usize = 200 * 1024;
+    let site = Site::new().await;
+    let keywords = vec![format!("SIZE {LIMIT}")];
+    let server = StrictSmtp::start(StrictRules { keywords, most_bytes: Some(LIMIT), ..StrictRules::default() });
+    let smtp = site.config.text().lines().find(|line| line.starts_with("<smtp")).unwrap().to_owned();
+    let here = format!("<smtp {} from=\"fleetsweep@example.com\"/>", smtp_at(server.address()));
+    site.program.write_config(&site.config.text().replace(&smtp, &here));
+    let messages: Vec<String> = (0..4000)
+        .map(|number| {
+            format!("Failed password for invalid user account-{number} from 10.{}.7.9 port 4 ssh2", number % 200)
+        })
+        .collect();
+    site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
+    let (sent, waiting) = mails(&once(&site.program).await);
+    let received = server.mails();
+    assert_eq!((usize::try_from(sent).unwrap(), waiting), (received.len(), 0));
+    assert!(received.len() > 2, "{}", received.len());
+    let lists: String = received.iter().flat_map(|mail| &mail.attachments).map(|(_, list)| list.as_str()).collect();
+    let told: BTreeSet<&str> =
+        lists.lines().filter_map(|line| line.split('\t').nth(5)).filter(|message| *message != "message").collect();
+    assert_eq!(told, messages.iter().map(String::as_str).collect());
+    assert_eq!(sql(&site.program, "SELECT DISTINCT status FROM v1_mails").await, ["sent"]);
 }
 
 async fn the_command_in_a_mail_prints_the_list_that_was_too_large() {

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::{
     app::error::chain,
-    config::Client,
+    config::{AttachmentFormat, Client},
     fleet::{
-        Reading, Stage,
+        Bytes, Reading, Stage,
         judge::Verdict,
         mail::Mail,
         metric::Observation,
@@ -40,6 +40,10 @@ pub struct CollectionMails {
     pub(super) host_name: String,
     /// The command name of this program that mails show.
     pub(super) program: String,
+    /// How lists are attached.
+    pub(super) attachments: AttachmentFormat,
+    /// The largest mail.
+    pub(super) mail_size: Bytes,
 }
 
 impl CollectionMails {
@@ -152,6 +156,8 @@ impl CollectionMails {
             gathered,
             allowed,
             ignored,
+            attachments: self.attachments,
+            mail_size: self.mail_size,
             logins_unix_ms: &logins,
             now,
             collector_name: &self.host_name,

@@ -122,6 +122,8 @@ impl Engine {
                 store: self.store.clone(),
                 host_name: self.host_name.clone(),
                 program: program(config),
+                attachments: config.smtp.attachments,
+                mail_size: config.smtp.mail_size,
             },
             wakeup: self.wakeup.clone(),
             troubles: self.troubles.clone(),

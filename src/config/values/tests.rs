@@ -206,6 +206,17 @@ fn a_size_is_a_whole_number_with_a_unit() {
         ("99999999999TB", None),
         ("", None),
     ] {
-        assert_eq!(size(text).ok(), expected.map(Bytes), "{text}");
+        assert_eq!(database_size(text).ok(), expected.map(Bytes), "{text}");
+    }
+    for (text, expected) in [
+        ("64kB", Some(64_000)),
+        ("200 KiB", Some(200 << 10)),
+        ("100MB", Some(100_000_000)),
+        ("63kB", None),
+        ("101MB", None),
+        ("1GB", None),
+        ("", None),
+    ] {
+        assert_eq!(mail_size(text).ok(), expected.map(Bytes), "{text}");
     }
 }

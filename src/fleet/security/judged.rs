@@ -49,6 +49,12 @@ const WORKSTATIONS: [&str; 3] = ["WorkstationName", "Workstation", "ClientName"]
 /// Logons of Windows that an address can be blamed for.
 const LOGONS: [u32; 2] = [4624, 4768];
 
+/// A failed logon of Windows, and the failed check of a password by NTLM.
+const FAILED_LOGON: u32 = 4625;
+const PASSWORD_CHECK: u32 = 4776;
+/// The longest time between the two records of one failed logon, milliseconds.
+const BESIDE_MS: i64 = 2_000;
+
 /// The events of a log with their classes, in their order.
 pub(super) fn judge<'a>(events: &'a [SecurityEvent], visitor: Visitor<'a>) -> Vec<Judged<'a>> {
     let messages: Vec<Option<Message<'_>>> =
@@ -63,6 +69,7 @@ pub(super) fn judge<'a>(events: &'a [SecurityEvent], visitor: Visitor<'a>) -> Ve
             None => from_number(event, numbered(event, event.event_id.unwrap_or_default()), &visits),
         })
         .collect();
+    set_repeated_checks_apart(events, &mut judged);
     let failed: HashSet<&str> =
         judged.iter().filter(|judged| judged.class == Class::FailedLogin).filter_map(|judged| judged.address).collect();
     for ((event, message), judged) in events.iter().zip(&messages).zip(&mut judged) {
@@ -81,6 +88,43 @@ pub(super) fn judge<'a>(events: &'a [SecurityEvent], visitor: Visitor<'a>) -> Ve
         }
     }
     judged
+}
+
+/// Windows records a failed logon by NTLM to its own accounts twice: the check of the password, and the logon. Takes each
+/// check that has a logon of the same account beside it out of the failed logins.
+fn set_repeated_checks_apart(events: &[SecurityEvent], judged: &mut [Judged<'_>]) {
+    let mut logons: HashMap<String, Vec<i64>> = HashMap::new();
+    let account = |judged: &Judged<'_>| judged.account.map(str::to_lowercase);
+    for (event, judged) in events.iter().zip(&*judged) {
+        if event.event_id == Some(FAILED_LOGON)
+            && let Some(account) = account(judged)
+        {
+            logons.entry(account).or_default().push(event.occurred_unix_ms);
+        }
+    }
+    // Each logon is beside one check. The latest is at the end of its list.
+    for times in logons.values_mut() {
+        times.sort_unstable_by(|one, other| other.cmp(one));
+    }
+    let mut checks: Vec<(i64, usize)> = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| event.event_id == Some(PASSWORD_CHECK))
+        .map(|(index, event)| (event.occurred_unix_ms, index))
+        .collect();
+    checks.sort_unstable();
+    for (at_ms, index) in checks {
+        let Some(judged) = judged.get_mut(index).filter(|judged| judged.class == Class::FailedLogin) else { continue };
+        let Some(times) = account(judged).and_then(|account| logons.get_mut(&account)) else { continue };
+        while times.last().is_some_and(|time| time.saturating_add(BESIDE_MS) < at_ms) {
+            times.pop();
+        }
+        if times.last().is_some_and(|time| *time <= at_ms.saturating_add(BESIDE_MS)) {
+            times.pop();
+            judged.class = Class::Other;
+            judged.headline = None;
+        }
+    }
 }
 
 /// Windows writes the address of its own machine for logons at the keyboard.

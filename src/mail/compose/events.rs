@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    config,
+    config::{self, AttachmentFormat},
     fleet::{
-        Reading,
+        Bytes, Reading,
         mail::Attachment,
         reading::clean,
         security::{
@@ -28,12 +28,12 @@ use super::{
     sections::{Section, count_in_words, sections},
 };
 
-/// The largest attachment.
+/// The longest text of an attachment, so that any editor opens it.
 const PART_BYTES: usize = 2 << 20;
 
-/// The most attachments of a mail. This many of the largest ones stay below 10 MiB when encoded, which most servers
-/// accept. Encoding adds a third.
-const PARTS_OF_A_MAIL: usize = 3;
+/// How much more text fits into a mail if it is compressed, at least. Lists of real logs become eight to twenty times
+/// smaller. What a client makes larger than this is split when the mail is sent.
+const COMPRESSION: usize = 4;
 
 /// The longest name of a client in a subject, in characters, so that there is room for what happened.
 const CLIENT_CHARS: usize = 40;
@@ -67,6 +67,10 @@ pub struct EventsContext<'a> {
     pub allowed: Allowed,
     /// How many events are left out because of `ignore`.
     pub ignored: usize,
+    /// How the list of events is attached.
+    pub attachments: AttachmentFormat,
+    /// The largest mail.
+    pub mail_size: Bytes,
     /// When this program logged in for each log, from and to in milliseconds, by the client's clock, as far as this is
     /// known.
     pub logins_unix_ms: &'a [(i64, i64)],
@@ -123,15 +127,28 @@ pub(super) struct Draft {
 
 /// The mails of one collection, the same for each recipient; at least one.
 pub(super) fn drafts(occasion: &EventsContext<'_>) -> Vec<Draft> {
-    drafts_of_parts(occasion, PART_BYTES)
+    drafts_of_parts(occasion, PART_BYTES.min(room(occasion)))
+}
+
+/// How much text can be attached to one mail, bytes. Its encoding adds more than a third.
+fn room(occasion: &EventsContext<'_>) -> usize {
+    let bytes = usize::try_from(occasion.mail_size.0).unwrap_or(usize::MAX) / 3 * 2;
+    match occasion.attachments {
+        AttachmentFormat::Text => bytes,
+        AttachmentFormat::Gzip => bytes.saturating_mul(COMPRESSION),
+    }
 }
 
 /// The mails of one collection with attachments of at most this size.
 pub(super) fn drafts_of_parts(occasion: &EventsContext<'_>, part_bytes: usize) -> Vec<Draft> {
     let groups = digest::groups(&occasion.log.events, visitor(occasion));
     let listed = occasion.log.events.get(..occasion.allowed.events).unwrap_or(&occasion.log.events);
-    let files = listing::files(&occasion.client.name, listed, part_bytes);
-    let mut loads: Vec<Vec<Attachment>> = files.chunks(PARTS_OF_A_MAIL).map(<[Attachment]>::to_vec).collect();
+    let mut files = listing::files(&occasion.client.name, listed, part_bytes);
+    if occasion.attachments == AttachmentFormat::Gzip {
+        files = files.iter().map(Attachment::compressed).collect();
+    }
+    let files_of_a_mail = (room(occasion) / part_bytes.max(1)).max(1);
+    let mut loads: Vec<Vec<Attachment>> = files.chunks(files_of_a_mail).map(<[Attachment]>::to_vec).collect();
     if loads.is_empty() {
         loads.push(Vec::new());
     }
@@ -274,6 +291,8 @@ impl EventsFacts {
             gathered,
             allowed: _,
             ignored,
+            attachments: _,
+            mail_size: _,
             logins_unix_ms: _,
             now,
             collector_name,

@@ -65,6 +65,8 @@ pub(super) struct Dialogue {
     connection: Connection,
     capabilities: Capabilities,
     limits: Limits,
+    /// The largest mail that the configuration allows.
+    most_bytes: u64,
 }
 
 impl Dialogue {
@@ -84,7 +86,8 @@ impl Dialogue {
         }
         let literal = connection.local_address().map(hello::literal);
         let name = server.name.map(str::to_owned).or(literal).unwrap_or_else(|| "[127.0.0.1]".to_owned());
-        let mut dialogue = Self { connection, capabilities: Capabilities::default(), limits };
+        let mut dialogue =
+            Self { connection, capabilities: Capabilities::default(), limits, most_bytes: server.smtp.mail_size.0 };
         dialogue.introduce(&name).await?;
         if let Some(tls) = server.tls
             && !tls.begins_at_once()
@@ -124,7 +127,7 @@ impl Dialogue {
         self.command("STARTTLS").await?;
         let connection = step(self.limits, self.connection.upgrade(tls)).await?;
         // Capabilities from before TLS could come from an attacker.
-        let mut dialogue = Self { connection, capabilities: Capabilities::default(), limits: self.limits };
+        let mut dialogue = Self { connection, capabilities: Capabilities::default(), ..self };
         dialogue.introduce(name).await?;
         Ok(dialogue)
     }
@@ -171,10 +174,12 @@ impl Dialogue {
     pub(super) async fn name_sender(&mut self, letter: &EncodedMail) -> Result<(), Failure> {
         self.connection.renew_allowance();
         let bytes = letter.content.len() as u64;
-        if let Some(limit_bytes) = self.limit_bytes()
-            && bytes > limit_bytes
-        {
-            return Err(Failure::TooLarge { bytes, limit_bytes });
+        let (limit_bytes, is_ours) = match self.limit_bytes() {
+            Some(announced) if announced <= self.most_bytes => (announced, false),
+            Some(_) | None => (self.most_bytes, true),
+        };
+        if bytes > limit_bytes {
+            return Err(Failure::TooLarge { bytes, limit_bytes, is_ours });
         }
         let mut command = format!("MAIL FROM:<{}>", letter.from);
         if self.capabilities.size.is_some() {

@@ -70,13 +70,15 @@ pub(super) enum Failure {
         /// The mechanism.
         mechanism: &'static str,
     },
-    /// The mail is larger than the server accepts.
-    #[error("the mail has {bytes} bytes, and the server takes no more than {limit_bytes}")]
+    /// The mail is larger than the server accepts, or than the configuration allows.
+    #[error("the mail has {bytes} bytes, and {} no more than {limit_bytes}", if *is_ours { "`mail-size` allows" } else { "the server takes" })]
     TooLarge {
         /// The size of the mail.
         bytes: u64,
-        /// The limit of the server.
+        /// The limit.
         limit_bytes: u64,
+        /// Whether the limit is that of the configuration.
+        is_ours: bool,
     },
     /// An address needs a capability that the server does not offer.
     #[error(

@@ -16,8 +16,8 @@ mod capabilities;
 mod tls;
 
 use crate::{
-    config::{SmtpLogin, secret::SecretSource},
-    fleet::mail::MailKind,
+    config::{AttachmentFormat, SmtpLogin, secret::SecretSource},
+    fleet::{Bytes, mail::MailKind},
 };
 
 /// What the server does at a line that starts with a word. `.` is the end of a mail, the empty word a new connection.
@@ -72,6 +72,8 @@ impl Server {
                 .clone()
                 .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
             give_up: Duration::from_secs(86_400),
+            mail_size: Bytes(100_000_000),
+            attachments: AttachmentFormat::Text,
         };
         let mut client = SmtpClient::with_password(&smtp, password.as_ref()).unwrap();
         // The test must not depend on the name server of this machine.

@@ -266,6 +266,33 @@ fn one_attempt_of_linux_counts_once_whatever_the_programs_write() {
 }
 
 #[test]
+fn a_failed_logon_that_windows_records_twice_counts_once() {
+    let of = |id: u32, account: &str, at_ms: i64| SecurityEvent {
+        user: Some(account.to_owned()),
+        occurred_unix_ms: at_ms,
+        ..refused(numbered(id, "a failed logon", &[]))
+    };
+    let success = SecurityEvent { user: Some("ops".into()), ..numbered(4776, "a good password", &[]) };
+    for (what, events, expected) in [
+        ("a check and its logon", vec![of(4776, "OPS", 10), of(4625, "ops", 30)], 1),
+        ("in the other order", vec![of(4625, "ops", 10), of(4776, "ops", 30)], 1),
+        ("checks for another machine", vec![of(4776, "ops", 10), of(4776, "ops", 30)], 2),
+        ("two checks and one logon", vec![of(4776, "ops", 10), of(4625, "ops", 20), of(4776, "ops", 30)], 2),
+        ("two of each", vec![of(4776, "a", 1), of(4776, "a", 2), of(4625, "a", 3), of(4625, "a", 2_002)], 2),
+        ("another account", vec![of(4776, "a", 10), of(4625, "b", 10)], 2),
+        ("long before", vec![of(4776, "a", 10), of(4625, "a", 2_011)], 2),
+        ("a success", vec![success, of(4625, "ops", 0)], 1),
+        ("absurd times", vec![of(4776, "a", i64::MIN), of(4625, "a", i64::MAX)], 2),
+    ] {
+        let groups = all(&events);
+        let failed =
+            counts(&groups).iter().find(|count| count.class == Class::FailedLogin).map_or(0, |count| count.all);
+        assert_eq!(failed, expected, "{what}");
+        assert_eq!(groups.iter().map(|group| group.events.len()).sum::<usize>(), events.len(), "{what}");
+    }
+}
+
+#[test]
 fn a_success_from_an_address_that_also_failed_is_a_class_of_its_own() {
     let failed = || line("sshd", 1, "Failed password for root from 10.0.0.7 port 4 ssh2");
     let accepted = |address: &str| line("sshd", 2, &format!("Accepted password for ops from {address} port 5 ssh2"));

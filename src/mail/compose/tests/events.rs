@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    config::AttachmentFormat,
     fleet::security::{
         EventAccess, SecurityEvent,
         allowance::{Allowed, Spent},
@@ -76,6 +77,9 @@ pub(super) fn mails_at(
         gathered,
         allowed,
         ignored: 0,
+        attachments: AttachmentFormat::Text,
+        // Room for three attachments.
+        mail_size: Bytes(part_bytes as u64 * 9 / 2 + 3),
         logins_unix_ms,
         now,
         collector_name,

@@ -27,6 +27,8 @@ pub(super) fn client_of(server: &HostileSmtp, security: SmtpSecurity, password: 
             .clone()
             .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
         give_up: Duration::from_secs(86_400),
+        mail_size: Bytes(100_000_000),
+        attachments: AttachmentFormat::Text,
     };
     SmtpClient::with_password(&smtp, password.as_ref()).unwrap()
 }

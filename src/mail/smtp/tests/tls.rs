@@ -105,6 +105,8 @@ async fn with_certificate(certificate: TestCertificate, host: &str, ca: &str) ->
         ca: Some(path),
         login: None,
         give_up: Duration::from_secs(86_400),
+        mail_size: Bytes(100_000_000),
+        attachments: AttachmentFormat::Text,
     };
     SmtpClient::with_password(&smtp, None).unwrap().send(&mail(1)).await
 }
