@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Wine, Mingw, WindowsAgent) =>
             the_state_of_a_machine_is_what_it_is,
             events_come_oldest_first_and_the_bookmark_goes_on,
+            the_name_of_an_account_is_before_its_identity,
             what_does_not_fit_comes_with_the_next_reports,
             what_is_lost_or_late_is_named,
             a_batch_that_is_too_large_does_not_slow_down_the_rest,
@@ -364,6 +365,25 @@ async fn events_come_oldest_first_and_the_bookmark_goes_on() {
     let (again, warnings) = log.read(foreign, "").await;
     assert_eq!(again.events.len(), 20);
     assert_eq!(warnings, ["the bookmark is not this agent's: a day was read again"]);
+}
+
+async fn the_name_of_an_account_is_before_its_identity() {
+    let at_ms = now_ms();
+    let member = |record_id, identity: &str| {
+        let fields = [("MemberName", "-"), ("MemberSid", identity), ("TargetUserName", "Operators")];
+        let data: String = fields.iter().map(|(name, value)| format!("<Data Name='{name}'>{value}</Data>")).collect();
+        record(record_id, at_ms, 4732, &format!("<EventData>{data}</EventData>")).replace("0x8010", "0x8020")
+    };
+    // The account of Wine, and one that nobody knows.
+    let log = Log::of([member(1, "S-1-5-21-0-0-0-1000"), member(2, "S-1-5-21-9-9-9-1105")]);
+    let (read, warnings) = log.read(EventsWanted::Within(DAY), "").await;
+    assert_eq!(warnings, [""; 0]);
+    let [known, unknown] = read.events.as_slice() else { panic!("{read:?}") };
+    let account = known.user.as_deref().unwrap();
+    assert!(account.contains('\\') && account.ends_with(" (S-1-5-21-0-0-0-1000)"), "{account}");
+    assert_eq!(known.message, format!("Member {account} added to the local security group Operators"));
+    assert_eq!(known.data[1].1, "S-1-5-21-0-0-0-1000");
+    assert_eq!(unknown.user.as_deref(), Some("S-1-5-21-9-9-9-1105"));
 }
 
 async fn what_does_not_fit_comes_with_the_next_reports() {

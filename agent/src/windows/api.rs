@@ -2,6 +2,7 @@
 //! returns an error number on failure. The results are parsed elsewhere.
 #![expect(unsafe_code, reason = "the functions of Windows are foreign to Rust")]
 
+pub(super) mod accounts;
 pub(super) mod counters;
 pub(super) mod disks;
 pub(super) mod event_log;

@@ -4,6 +4,8 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod message;
+#[cfg(any(windows, test))]
+mod names;
 mod place;
 #[cfg(windows)]
 mod reader;

@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,12 +14,16 @@ use fleetsweep_agent::{
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_EVT_CHANNEL_NOT_FOUND, ERROR_TIMEOUT};
 
 use super::{
+    names::name_identities,
     place::{Bound, Place},
     step, step_of_other,
     walk::{A_DAY_MS, CHANNEL, Caps, Channel, Step, Stop, walk, warning, xml_bytes},
 };
 use crate::places::{ABSENT, Places};
-use crate::windows::api::event_log::{Failure, Handle, next, query, render, seek};
+use crate::windows::api::{
+    accounts,
+    event_log::{Failure, Handle, next, query, render, seek},
+};
 
 /// The number of records per request.
 const BATCH: u32 = 16;
@@ -66,8 +72,43 @@ pub(in crate::windows) fn look(
     // Not by their times: the order of the records shows when a clock was set.
     log.events.append(&mut further.events);
     log.truncated |= further.truncated;
+    name_identities(&mut log.events, account_names());
     log.bookmark = Places { security: log.bookmark.or(known.security), further: further.places }.to_text();
     (Some(log), warnings)
+}
+
+/// How long all names of accounts may take together. They may come from a domain controller that does not answer.
+const NAMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Looks up the names of identities in a thread of its own, because a lookup has no time limit. It ends with the process.
+fn account_names() -> impl FnMut(&str) -> Option<String> {
+    let deadline = Instant::now() + NAMES_WITHIN;
+    // One question at a time: nothing waits in them.
+    let (ask, questions) = mpsc::sync_channel::<String>(1);
+    let (answer, answers) = mpsc::sync_channel::<Option<String>>(1);
+    let thread = thread::Builder::new().spawn(move || {
+        for identity in questions {
+            if answer.send(accounts::name_of(&identity).ok()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut is_late = thread.is_err();
+    move |identity| {
+        if is_late {
+            return None;
+        }
+        // After a late answer, the next one would be that of another question.
+        let asked = ask.send(identity.to_owned()).ok();
+        let left = deadline.saturating_duration_since(Instant::now());
+        match asked.and_then(|()| answers.recv_timeout(left).ok()) {
+            Some(name) => name,
+            None => {
+                is_late = true;
+                None
+            }
+        }
+    }
 }
 
 /// What was read from the further logs.
