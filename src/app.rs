@@ -72,6 +72,7 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Export(_)
         | Task::Agents(_)
         | Task::Secret { .. }
+        | Task::Help(_)
         | Task::Completions(_)
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
@@ -113,6 +114,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
         | Task::Agents(_)
         | Task::Secret { .. }
         | Task::Replay(_)
+        | Task::Help(_)
         | Task::Completions(_)
         | Task::Man => {}
     }
@@ -141,6 +143,11 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
         (Task::Secret { output, recipients }, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;
             secret::run(&path, output.as_deref(), recipients, &stop).await
+        }
+        (Task::Help(page), _) => {
+            let columns = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
+            cli::write_help(page, columns.map(|(columns, _)| columns), &mut io::stdout().lock())?;
+            Ok(Exit::Success)
         }
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;

@@ -14,8 +14,12 @@ use crate::{
 };
 
 pub mod export;
+mod help;
+mod pages;
+mod plain;
 
 use export::{Export, ExportArguments};
+pub use help::write_help;
 
 /// The default number of demo clients.
 const DEMO_CLIENTS: &str = "12";
@@ -35,6 +39,7 @@ Examples:
   fleetsweep export --since 7d            the samples of the last week as CSV
   fleetsweep --record today.jsonl         the dashboard, recorded to a file
   fleetsweep --replay today.jsonl         play back that recording
+  fleetsweep help troubleshooting         the documentation on a topic; without one, the topics
 
 Exit codes:
   0  every client was collected
@@ -158,6 +163,11 @@ enum Command {
         #[arg(long = "recipient", value_name = "AGE1", action = ArgAction::Append)]
         recipients: Vec<String>,
     },
+    /// Print the documentation about a topic, or the list of topics
+    Help {
+        /// A topic, such as configuration, mail or troubleshooting; or a command
+        topic: Option<String>,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -235,6 +245,8 @@ pub enum Task {
         /// The keys that it is encrypted for; empty for the own identity.
         recipients: Vec<Recipient>,
     },
+    /// Print the page of this name, or the list of pages.
+    Help(Option<&'static str>),
     /// Print completions.
     Completions(Shell),
     /// Print the manual page.
@@ -318,6 +330,7 @@ impl Invocation {
             Some(Command::Secret { output, recipients }) => {
                 Task::Secret { output, recipients: keys(&recipients).map_err(invalid)? }
             }
+            Some(Command::Help { topic }) => Task::Help(topic.as_deref().map(page_about).transpose()?),
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
             None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert, held_logins },
@@ -353,6 +366,24 @@ fn keys(texts: &[String]) -> Result<Vec<Recipient>, String> {
         })
     };
     texts.iter().map(key).collect()
+}
+
+/// The name of the page about a topic.
+///
+/// # Errors
+/// The help of a command, if the topic is a command and no page; otherwise an error that lists the topics.
+fn page_about(topic: &str) -> Result<&'static str, clap::Error> {
+    let is_command = Arguments::command().get_subcommands().any(|command| command.get_name() == topic);
+    if is_command
+        && !help::is_page(topic)
+        && let Err(text) = Arguments::try_parse_from(["fleetsweep", topic, "--help"])
+    {
+        return Err(text);
+    }
+    help::page(topic).ok_or_else(|| {
+        let topics = help::names().join(", ");
+        invalid(format!("there is no topic '{}': write one of {topics}", topic.escape_debug()))
+    })
 }
 
 fn invalid(problem: String) -> clap::Error {
@@ -419,6 +450,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
         | Task::Export(_)
         | Task::Agents(_)
         | Task::Secret { .. }
+        | Task::Help(_)
         | Task::Completions(_)
         | Task::Man => 0,
     };

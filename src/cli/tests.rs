@@ -57,6 +57,10 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
         ),
         ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
         ("man", Task::Man, file("config.xml")),
+        ("help", Task::Help(None), file("config.xml")),
+        ("help configuration", Task::Help(Some("configuration")), file("config.xml")),
+        ("help mail", Task::Help(Some("alerts-and-mail")), file("config.xml")),
+        ("help agents", Task::Help(Some("agents")), file("config.xml")),
         ("--demo", Task::Dashboard, FleetSource::Demo(12)),
         ("--demo --once", once(Format::Table, false), FleetSource::Demo(12)),
         ("--once --demo 1000", once(Format::Table, false), FleetSource::Demo(1000)),
@@ -217,4 +221,51 @@ fn completions_and_manual_name_every_command() {
             assert!(script.contains(word), "{word} is missing");
         }
     }
+}
+
+#[test]
+fn a_topic_that_is_none_is_named_and_a_command_has_its_own_help() {
+    let kind = |line: &str| parse(line).unwrap_err().kind();
+    assert_eq!(kind("help check"), ErrorKind::DisplayHelp);
+    assert_eq!(kind("help mail-test"), ErrorKind::DisplayHelp);
+    // Several pages have a part that begins like this.
+    for line in ["help nothing", "help s", "help \u{1b}[2J"] {
+        assert_eq!(kind(line), ErrorKind::ValueValidation, "{line}");
+    }
+    let text = parse("help nothing").unwrap_err().to_string();
+    assert!(text.contains("there is no topic 'nothing': write one of getting-started, configuration,"), "{text}");
+}
+
+#[test]
+fn every_page_of_the_documents_is_printed_within_its_width() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = files.filter_map(|name| Some(name.strip_suffix(".md")?.to_owned())).collect();
+    let mut names = help::names();
+    files.sort();
+    names.sort_unstable();
+    assert_eq!(names, files, "the pages in the program and those in docs");
+    for name in names {
+        for columns in [40, 80, 100] {
+            let mut printed = Vec::new();
+            write_help(Some(name), Some(columns), &mut printed).unwrap();
+            let text = String::from_utf8(printed).unwrap();
+            assert!(text.len() > 500 && !text.contains("]("), "{name}");
+            // Examples and long words are as they are.
+            let is_too_wide = |line: &&str| {
+                let words = line.split_whitespace().filter(|word| !word.ends_with(':')).count();
+                unicode_width::UnicodeWidthStr::width(*line) > usize::from(columns)
+                    && !line.starts_with("    ")
+                    && words > 2
+            };
+            assert_eq!(text.lines().find(is_too_wide), None, "{name} at {columns}");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_topics_has_every_page_with_its_title() {
+    let mut printed = Vec::new();
+    write_help(None, None, &mut printed).unwrap();
+    assert_snapshot!("topics", String::from_utf8(printed).unwrap());
 }

@@ -324,6 +324,15 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_a_client_names_the_file_as_the_user_did() {
+        let context = LoadContext { home: Some("/home/ops".into()), rights: None };
+        let loaded =
+            Config::parse_in("<config><client ip='h' username='u'/></config>", "config.xml", &context).unwrap();
+        let text = ways(&loaded);
+        assert!(text.contains("address     h  (config.xml)\n"), "{text}");
+    }
+
+    #[test]
     fn the_smallest_fleet_shows_what_is_built_in() {
         assert_snapshot!(of("<config><client ip='h' username='u' events='no'/></config>"));
     }

@@ -56,7 +56,8 @@ fn way(client: &Client, file: &Path) -> String {
     let settings = client.openssh.as_deref().unwrap_or(&nothing);
     let from = |origin: Option<&Origin>| match origin {
         Some(Origin::Line(line)) => format!("{}:{}", safe_text::path(&line.file), line.number),
-        Some(Origin::Given) | None => safe_text::path(file).to_string(),
+        // As the user named it: no secret is in the place of this path.
+        Some(Origin::Given) | None => file.display().to_string(),
     };
     let of = |traced: Option<&Origin>, value: String| format!("{value}  ({})", from(traced));
     let mut rows: Vec<(&str, String)> = Vec::new();
