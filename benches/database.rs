@@ -118,6 +118,7 @@ fn record(number: u64) -> Record {
         gathering: None,
         login_hold: HoldChange::Unchanged,
         counters: None,
+        trends_at: None,
         mails: Vec::new(),
     }
 }

@@ -51,6 +51,26 @@ const SEED: u64 = 1;
 /// The account of every demo client.
 const USERNAME: &str = "demo";
 
+/// How many clients have a past. With more, the demo would start slowly.
+const CLIENTS_WITH_PAST: usize = 100;
+
+/// How long the past of a client is, days.
+const PAST_DAYS: u32 = 30;
+
+/// How many values it has.
+const PAST_VALUES_A_DAY: u32 = 6;
+
+/// The used space of the file systems of a client before the demo.
+#[derive(Debug)]
+pub struct DiskPast {
+    /// The client.
+    pub client: ClientId,
+    /// Its name.
+    pub name: String,
+    /// Days before the demo, mount, bytes.
+    pub used: Vec<(f64, &'static str, u64)>,
+}
+
 /// A running demo fleet. Dropping it ends it; [`Demo::stop`] also waits for the end and returns errors.
 #[derive(Debug)]
 pub struct Demo {
@@ -58,6 +78,8 @@ pub struct Demo {
     incidents: Option<ScheduleRunner>,
     servers: Vec<SshServer>,
     roles: HashMap<ClientId, Role>,
+    /// The name of each client, in the order of the configuration.
+    names: Vec<String>,
     sink: Sink,
     legend: String,
     config_path: PathBuf,
@@ -104,7 +126,8 @@ impl Demo {
         let config_path = directory.path().join("config.xml");
         write_private(&config_path, &plan::configuration(&places, &placed))?;
         let legend = plan::legend(&planned, sink.address(), directory.path()).map_err(io::Error::other)?;
-        Ok(Self { incidents: None, servers, roles, sink, legend, config_path, directory })
+        let names = planned.into_iter().map(|client| client.name).collect();
+        Ok(Self { incidents: None, servers, roles, names, sink, legend, config_path, directory })
     }
 
     /// Makes a few healthy clients at a time fail, slow down or exceed the CPU limit for a sweep or two, until the demo
@@ -148,6 +171,20 @@ impl Demo {
     #[must_use]
     pub fn servers(&self) -> &[SshServer] {
         &self.servers
+    }
+
+    /// The used space of the file systems of a client in the last weeks, as if it had been collected: client, name, and
+    /// for each mount the days before now and the bytes. Only the first clients have a past.
+    pub fn past(&self) -> impl Iterator<Item = DiskPast> {
+        let clients = self.servers.iter().zip(&self.names).enumerate().take(CLIENTS_WITH_PAST);
+        clients.map(|(index, (server, name))| {
+            let host = SimulatedHost::new(name, index);
+            let days =
+                (1..=PAST_DAYS * PAST_VALUES_A_DAY).map(|number| f64::from(number) / f64::from(PAST_VALUES_A_DAY));
+            let used = days
+                .flat_map(|days| host.used_before(days).into_iter().map(move |(mount, bytes)| (days, mount, bytes)));
+            DiskPast { client: identity(server), name: name.clone(), used: used.collect() }
+        })
     }
 
     /// The mail server.

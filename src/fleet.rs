@@ -26,6 +26,7 @@ pub mod login_hold;
 pub mod mail;
 pub mod metric;
 pub mod order;
+pub mod outlook;
 pub mod phase;
 pub mod rates;
 pub mod reading;
@@ -41,6 +42,7 @@ pub mod state;
 pub mod states;
 pub mod stored;
 pub mod stream;
+pub mod trend;
 pub mod troubles;
 pub mod units;
 

@@ -63,6 +63,7 @@ mod stored_history;
 mod sweeps;
 mod target;
 mod threads;
+mod trends;
 mod upsert;
 mod view_rows;
 mod write;

@@ -63,6 +63,7 @@ fn reading(n: usize) -> Box<Reading> {
         used: Bytes(used as u64 * gib),
         available: Bytes((100 - used as u64) * gib),
         inodes: None,
+        trend: None,
     };
     let process = |pid, name: &str| Process { pid, name: name.to_owned(), cpu_percent: 3.5, memory: Bytes(2 * gib) };
     let processes = || (1..=5).map(|pid| process(pid, "postgres")).collect();

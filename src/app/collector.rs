@@ -13,3 +13,4 @@ pub mod pipeline;
 pub mod retention;
 pub mod scheduler;
 pub mod sweep_evidence;
+mod trends;

@@ -652,6 +652,15 @@ fn an_attribute_that_names_an_instance_must_fit_the_type() {
         ("<alert type='units' mount='/x' limit='0'/>", "`mount` does not apply: units has one value for each service"),
         ("<alert type='clock' limit='5'/>", "`limit`: `5` has no unit"),
         ("<alert type='temperature' limit='hot'/>", "is not a temperature"),
+        ("<alert type='disk-full' mount='/var' limit='90%'/>", "is not a number of days"),
+        (
+            "<alert type='disk-full' limit='7d' clear='5d'/>",
+            "is below the limit, so the alert would end as soon as it is raised",
+        ),
+        (
+            "<alert type='disk-full' name='x' limit='7d'/>",
+            "`name` does not apply: disk-full has one value for each mount",
+        ),
         ("<alert type='disk' mount='var' limit='9%'/>", "`mount`: this is not the path of a directory"),
         ("<alert type='disk' mount='/x/*' limit='9%'/>", "`mount`: this is a pattern, but one instance is named here"),
         ("<alert type='disk' mount='/a&#9;b' limit='9%'/>", "`mount`: the name contains control characters"),

@@ -269,6 +269,7 @@ pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
         Unit::Seconds => {
             duration(text, Duration::from_millis(1)..=Duration::from_secs(365 * 86_400)).map(|time| time.as_secs_f64())
         }
+        Unit::Days => days(text),
         Unit::Celsius => {
             let number = text.trim().trim_end_matches(['C', '°']).trim_end();
             match decimal(number) {
@@ -285,6 +286,23 @@ pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
                 words![wrong.hint, ": the alert is raised when more sweeps than this have failed in a row"],
             )
         }),
+    }
+}
+
+/// A number of days, or a duration with a unit.
+fn days(text: &str) -> Result<f64, ValueError> {
+    const SHORTEST: Duration = Duration::from_secs(3_600);
+    const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+    const HINT: &str = "write a number of days from `1h` to `365d`, like `7` or `7d`";
+    let bounds = SHORTEST..=LONGEST;
+    let time = match decimal(text) {
+        Some(number) => Duration::try_from_secs_f64(number * 86_400.0).ok(),
+        None => humantime::parse_duration(text).ok(),
+    };
+    match time {
+        Some(time) if bounds.contains(&time) => Ok(time.as_secs_f64() / 86_400.0),
+        Some(_) => Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], HINT)),
+        None => Err(ValueError::new(words![safe_text::number(text), " is not a number of days"], HINT)),
     }
 }
 

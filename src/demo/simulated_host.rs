@@ -69,6 +69,30 @@ pub struct SimulatedHost {
     up_seconds: f64,
 }
 
+/// How a file system of a simulated host fills.
+#[derive(Debug, Clone, Copy)]
+struct DiskPlan {
+    mount: &'static str,
+    /// Its size.
+    gib: u64,
+    /// What is used at least, or at the start of the demo if it fills without end.
+    begins_percent: f64,
+    /// What is filled of [`FILLS_PERCENT`] at the start of the demo.
+    filled_percent: f64,
+    /// How fast it fills until files are deleted; 0 if it does not.
+    percent_per_minute: f64,
+    /// How fast it fills without end; 0 if it does not.
+    percent_per_day: f64,
+}
+
+impl DiskPlan {
+    /// What is used after it was filled by so much, and so many days after the start of the demo.
+    fn percent(self, filled_percent: f64, days: f64) -> f64 {
+        let until_deleted = (self.filled_percent + filled_percent).rem_euclid(FILLS_PERCENT);
+        self.begins_percent + until_deleted + self.percent_per_day * days
+    }
+}
+
 /// A period of high CPU usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Surge {
@@ -248,23 +272,58 @@ impl SimulatedHost {
         (total_bytes > 0).then(|| Swap { total_bytes, used_bytes: part(total_bytes, percent) })
     }
 
-    /// They fill slowly until files are deleted.
+    /// Most fill until files are deleted, some without end.
     fn file_systems(&self, since: Duration) -> Vec<FileSystem> {
-        let own = [("/", 40), ("/boot", 1)].into_iter().chain(self.workload.mounts.iter().copied());
-        own.zip(salt::FILES..)
-            .map(|((mount, gib), salt)| {
-                let begins = between(self.seed, salt, (14.0, 66.0));
-                let per_minute = if mount == "/boot" { 0.0 } else { between(self.seed, salt + 100, (0.1, 0.9)) };
-                let filled = FILLS_PERCENT * share(self.seed, salt + 200) + since.as_secs_f64() / 60.0 * per_minute;
-                let total_bytes = gib * GIB;
-                let used_bytes = part(total_bytes, begins + filled % FILLS_PERCENT);
+        let minutes = since.as_secs_f64() / 60.0;
+        self.disks()
+            .map(|disk| {
+                let total_bytes = disk.gib * GIB;
+                let used_bytes = part(total_bytes, disk.percent(disk.percent_per_minute * minutes, minutes / 1440.0));
                 // ext4 reserves blocks for root, the others do not.
                 let kept = if self.system.file_system == "ext4" { total_bytes / 20 } else { 0 };
                 let available_bytes = total_bytes.saturating_sub(used_bytes).saturating_sub(kept);
-                let kind = self.system.file_system.to_owned();
-                FileSystem { mount: mount.to_owned(), kind, total_bytes, used_bytes, available_bytes, inodes: None }
+                let (mount, kind) = (disk.mount.to_owned(), self.system.file_system.to_owned());
+                FileSystem { mount, kind, total_bytes, used_bytes, available_bytes, inodes: None }
             })
             .collect()
+    }
+
+    /// The used space of each file system so many days before the demo, by mount. Deletions were some days apart.
+    #[must_use]
+    pub fn used_before(&self, days: f64) -> Vec<(&'static str, u64)> {
+        let used = |disk: DiskPlan| {
+            let fills = if disk.percent_per_minute > 0.0 { FILLS_PERCENT * 0.37 } else { 0.0 };
+            (disk.mount, part(disk.gib * GIB, disk.percent(-fills * days, -days)))
+        };
+        self.disks().map(used).collect()
+    }
+
+    fn disks(&self) -> impl Iterator<Item = DiskPlan> {
+        let own = [("/", 40), ("/boot", 1)].into_iter().chain(self.workload.mounts.iter().copied());
+        own.zip(salt::FILES..).map(|((mount, gib), salt)| {
+            let (begins, per_minute) =
+                (between(self.seed, salt, (14.0, 66.0)), between(self.seed, salt + 100, (0.1, 0.9)));
+            let filled_percent = FILLS_PERCENT * share(self.seed, salt + 200);
+            let grows = mount != "/" && mount != "/boot" && share(self.seed, salt + 300) < 0.4;
+            match (mount, grows) {
+                (_, true) => DiskPlan {
+                    mount,
+                    gib,
+                    begins_percent: between(self.seed, salt, (62.0, 84.0)),
+                    filled_percent: 0.0,
+                    percent_per_minute: 0.0,
+                    percent_per_day: between(self.seed, salt + 400, (0.5, 2.0)),
+                },
+                (_, false) => DiskPlan {
+                    mount,
+                    gib,
+                    begins_percent: begins,
+                    filled_percent,
+                    percent_per_minute: if mount == "/boot" { 0.0 } else { per_minute },
+                    percent_per_day: 0.0,
+                },
+            }
+        })
     }
 
     /// A counter since the start. It never decreases, because the slope of the wave is smaller than the mean rate.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Percent, Reading,
     counters::MOST_INSTANCES,
+    outlook::{HORIZON_DAYS, Outlook},
     rates::InterfaceRates,
     reading::{FileSystem, Usage},
     states::Commit,
@@ -18,7 +19,7 @@ use super::{
 
 pub use observed::{Observation, Observed, Previous};
 pub use pattern::InstancePattern;
-pub use properties::{Evidence, Gauge, Nature, Scope, StoredValue, Worse};
+pub use properties::{Evidence, Gauge, History, Nature, Scope, StoredValue, Worse};
 pub use unit::Unit;
 pub use values::{Instance, Measured, Values};
 
@@ -48,6 +49,8 @@ pub struct MetricSpec {
     /// How its value is stored in a row of `collections`; `None` if it is not stored, so that it has no history and no
     /// filter.
     pub stored: Option<StoredValue>,
+    /// Which of its values are rolled up.
+    pub history: History,
     /// Its gauge in the Prometheus export; `None` if it has none.
     pub gauge: Option<Gauge>,
     /// The evidence that mails and the details of a client show with it.
@@ -94,6 +97,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("cpu_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_cpu_usage_ratio",
             help: "CPU use of all cores together since the last collection, 0 to 1.",
@@ -112,6 +116,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("memory_percent")),
+        history: History::Every,
         gauge: Some(Gauge { name: "fleetsweep_memory_usage_ratio", help: "Memory in use of all, 0 to 1." }),
         evidence: Evidence::ProcessesByMemory,
         nature: Nature::State,
@@ -127,6 +132,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("swap_percent")),
+        history: History::Every,
         gauge: None,
         evidence: Evidence::ProcessesByMemory,
         nature: Nature::State,
@@ -142,6 +148,7 @@ metrics! {
         scope: Scope::Mount,
         worse: Worse::High,
         stored: Some(StoredValue::Own("disk_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_disk_usage_ratio",
             help: "Use of a mounted file system as df counts, 0 to 1.",
@@ -160,6 +167,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Quotient("load_1", "core_count")),
+        history: History::Every,
         gauge: None,
         evidence: Evidence::ProcessesByCpu,
         nature: Nature::State,
@@ -175,6 +183,7 @@ metrics! {
         scope: Scope::Interface,
         worse: Worse::High,
         stored: Some(StoredValue::Own("network_mbit")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_network_bytes_per_second",
             help: "Traffic of the interface in its busier direction since the last collection, bytes per second.",
@@ -193,6 +202,7 @@ metrics! {
         scope: Scope::Interface,
         worse: Worse::High,
         stored: Some(StoredValue::Own("network_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_network_usage_ratio",
             help: "Traffic of the interface in its busier direction since the last collection, of the speed of its link, 0 to 1.",
@@ -211,6 +221,7 @@ metrics! {
         scope: Scope::Disk,
         worse: Worse::High,
         stored: Some(StoredValue::Own("disk_busy_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_disk_busy_ratio",
             help: "Time since the last collection in which the disk had operations in progress, 0 to 1.",
@@ -233,6 +244,7 @@ metrics! {
         scope: Scope::Resource,
         worse: Worse::High,
         stored: Some(StoredValue::Own("pressure_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_pressure_ratio",
             help: "Time since the last collection in which at least one task waited for the resource, 0 to 1.",
@@ -258,6 +270,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("oom_kills")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_oom_kills",
             help: "Processes killed because memory ran out since the last collection.",
@@ -276,6 +289,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("restarts")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_restarts",
             help: "Whether the client was restarted since the last collection: 1, or 0.",
@@ -294,6 +308,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: None,
+        history: History::Every,
         gauge: None,
         evidence: Evidence::Failure,
         nature: Nature::State,
@@ -309,6 +324,7 @@ metrics! {
         scope: Scope::Mount,
         worse: Worse::High,
         stored: Some(StoredValue::Own("inodes_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_inodes_usage_ratio",
             help: "Use of the inodes of a mounted file system as df counts, 0 to 1.",
@@ -327,6 +343,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("commit_percent")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_commit_usage_ratio",
             help: "Commit charge of its limit where the system enforces it, 0 to 1.",
@@ -345,6 +362,7 @@ metrics! {
         scope: Scope::Service,
         worse: Worse::High,
         stored: Some(StoredValue::Own("failed_units")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_unit_failed",
             help: "A failed unit of systemd, or an automatic service of Windows that has stopped: 1.",
@@ -369,6 +387,7 @@ metrics! {
         scope: Scope::Process,
         worse: Worse::High,
         stored: None,
+        history: History::Every,
         gauge: Some(Gauge { name: "fleetsweep_processes", help: "Processes with a name that a limit is for." }),
         evidence: Evidence::Nothing,
         nature: Nature::State,
@@ -384,6 +403,7 @@ metrics! {
         scope: Scope::Process,
         worse: Worse::Low,
         stored: None,
+        history: History::InAnother,
         gauge: None,
         evidence: Evidence::Nothing,
         nature: Nature::State,
@@ -399,6 +419,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("clock_offset_seconds")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_clock_offset_seconds",
             help: "Difference between the clocks of the client and the collector in either direction, seconds.",
@@ -420,6 +441,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("security_updates")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_security_updates",
             help: "Security updates that are not installed, where the distribution tells without network.",
@@ -438,6 +460,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("reboot_required")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_reboot_required",
             help: "Whether the system has to be restarted for its updates, where the distribution tells: 1, or 0.",
@@ -459,6 +482,7 @@ metrics! {
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("temperature_celsius")),
+        history: History::Every,
         gauge: Some(Gauge {
             name: "fleetsweep_temperature_celsius",
             help: "The highest temperature of a sensor, degrees Celsius.",
@@ -466,6 +490,26 @@ metrics! {
         evidence: Evidence::ProcessesByCpu,
         nature: Nature::State,
         measure: |of| Values::of_host(of.states().and_then(|states| states.temperature_celsius)),
+    };
+    /// The days until each mounted file system is full. One without a date within a year has [`HORIZON_DAYS`]. The
+    /// lowest is stored.
+    DiskFull: MetricSpec {
+        word: "disk-full",
+        short: "full",
+        label: "time to full",
+        unit: Unit::Days,
+        in_percent: None,
+        scope: Scope::Mount,
+        worse: Worse::Low,
+        stored: Some(StoredValue::Own("disk_full_days")),
+        history: History::Below(HORIZON_DAYS),
+        gauge: Some(Gauge {
+            name: "fleetsweep_disk_full_seconds",
+            help: "Time until a mounted file system is full if it goes on growing as it does, seconds; 365 days if there is no date within.",
+        }),
+        evidence: Evidence::Outlooks,
+        nature: Nature::State,
+        measure: |of| of_mounts(of, Worse::Low, |system| system.outlook().map(Outlook::value)),
     };
 }
 

@@ -290,6 +290,7 @@ fn file_system(system: &report::FileSystem) -> Result<FileSystem, InvalidReading
         total,
         used,
         available: Bytes(system.available_bytes),
+        trend: None,
     })
 }
 
@@ -376,6 +377,7 @@ mod tests {
             used: Bytes(used),
             available: Bytes(available),
             inodes: None,
+            trend: None,
         };
         // Five percent reserved for root: `df` says 50 of 95.
         assert_eq!(system("/", 50, 45).percent().map(|p| p.get().round()), Some(53.0));

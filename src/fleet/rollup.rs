@@ -1,5 +1,5 @@
 //! Roll-ups: what remains of measured values for years, as buckets of five minutes, an hour and a day. Every metric and
-//! every instance of a [`Sample`] is rolled up. The rows are in `store`.
+//! every instance of a [`Sample`] is rolled up, as far as its values say something. The rows are in `store`.
 
 use super::{
     Reading,
@@ -89,14 +89,14 @@ pub fn values(sample: &Sample, reading: Option<&Reading>) -> Vec<(Series, f64)> 
     let mut values: Vec<(Series, f64)> = Vec::new();
     for metric in Metric::ALL {
         let quantity = Quantity::Metric(metric);
-        let of_metric = sample.values(metric);
+        let (of_metric, history) = (sample.values(metric), metric.spec().history);
         if let Values::Listed { .. } = of_metric {
             // Their number alone: names of units can be new ones each time.
             let series = Series { quantity, instance: Instance::HOST };
             values.extend(metric.worst(of_metric).map(|count| (series, count)));
             continue;
         }
-        let measured = of_metric.measured().into_iter();
+        let measured = of_metric.measured().into_iter().filter(|(_, value)| history.has(*value));
         values.extend(measured.map(|(instance, value)| (Series { quantity, instance }, value)));
     }
     for system in reading.iter().flat_map(|reading| &reading.file_systems) {
@@ -211,6 +211,22 @@ mod tests {
             .map(|(series, value)| (series.quantity.word(), series.instance.to_string(), value))
             .collect();
         assert_eq!(found, [("load", String::new(), 1.0), ("cpu", "/a".to_owned(), 2.0)]);
+    }
+
+    #[test]
+    fn a_value_that_says_nothing_or_is_stored_already_is_left_out() {
+        let mut sample = Sample::default();
+        let each = |values: &[(&str, f64)]| {
+            Values::Each(values.iter().map(|(name, value)| (Instance::new(name), Some(*value))).collect())
+        };
+        sample.set(Metric::DiskFull, each(&[("/a", 4.5), ("/b", 365.0)]));
+        sample.set(Metric::Processes, each(&[("nginx", 2.0)]));
+        sample.set(Metric::FewProcesses, each(&[("nginx", 2.0)]));
+        let found: Vec<_> = values(&sample, None)
+            .into_iter()
+            .map(|(series, value)| (series.quantity.word(), series.instance.to_string(), value))
+            .collect();
+        assert_eq!(found, [("processes", "nginx".to_owned(), 2.0), ("disk-full", "/a".to_owned(), 4.5)]);
     }
 
     #[test]

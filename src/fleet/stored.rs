@@ -222,6 +222,7 @@ mod tests {
         rates::{DiskRates, Rates},
         reading::{FileSystem, Usage},
         states::{Commit, States},
+        trend::Trend,
     };
 
     fn reading() -> Reading {
@@ -233,6 +234,7 @@ mod tests {
             used: Bytes(88),
             available: Bytes(112),
             inodes: None,
+            trend: Some(Trend { low: 14, middle: 16, high: 20, is_steady: true }),
         };
         Reading {
             host_name: Some("db-1".into()),
@@ -312,6 +314,7 @@ mod tests {
             Cell::Real(3.0),
             Cell::Real(0.0),
             Cell::Real(61.5),
+            Cell::Real(7.0),
         ];
         assert_eq!(cells(&sample), expected);
         let mut back = StoredSample::default();

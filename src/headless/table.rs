@@ -6,7 +6,6 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use crate::fleet::{
     Percent, Reading, SweepId,
-    metric::Unit,
     reading::Usage,
     state::{ClientView, Finished, Fleet, SweepView},
 };
@@ -156,7 +155,7 @@ fn note(row: &Outcome<'_>) -> String {
     for exceeded in &row.client.exceeded {
         let (about, value, limit) = (exceeded.key(), exceeded.value, exceeded.limit);
         let (unit, sign) = (about.metric.unit(), about.metric.spec().worse.sign());
-        notes.push(format!("{about} {}", unit.compare(value, sign, limit, Unit::show)));
+        notes.push(format!("{about} {}", unit.compare(value, sign, limit)));
     }
     notes.join("; ")
 }

@@ -48,6 +48,7 @@ pub(super) fn reading(n: usize) -> Reading {
         used: Bytes(61 * gib),
         available: Bytes(39 * gib),
         inodes: None,
+        trend: None,
     };
     let interface =
         |name: &str| Interface { name: name.to_owned(), received: Bytes(12_345_678_901), sent: Bytes(9_876_543_210) };

@@ -1,17 +1,21 @@
-//! Rolls up the samples from before there were roll-ups, in small transactions, newest first. How far it has come is stored
-//! in the same transaction, so that it can be killed at any time. [`super::rollups`] rolls up new collections.
+//! Rolls up what is older than the roll-ups of a client: the samples from before there were roll-ups, in small transactions,
+//! newest first. How far it has come is stored in the same transaction, so that it can be killed at any time. [`super::rollups`] rolls up new collections.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
     cells,
-    convert::client_id,
+    convert::{client_id, to_ms},
     pool::{Transaction, execute, fetch_all},
     record_cache::RecordCache,
+    recording,
     rollups::{ClientHistory, Past},
 };
 use crate::fleet::{
-    rollup::{self, Bucket, Tier},
+    ClientId,
+    rollup::{self, Bucket, Series, Tier},
     stored::StoredSample,
 };
 
@@ -23,6 +27,47 @@ struct SampleRow {
     collection_row: i64,
     #[sqlx(flatten)]
     stored: StoredSample,
+}
+
+/// Adds a later value to the buckets of its time.
+fn put(past: &mut Past, at_ms: i64, series: &Series, value: f64) {
+    for tier in Tier::ALL {
+        let bucket = past.entry((tier, tier.start_of(at_ms))).or_default().entry(series.clone());
+        let later = Bucket::of(value);
+        bucket.and_modify(|known| *known = known.then(later)).or_insert(later);
+    }
+}
+
+/// Adds values of an earlier time to the roll-ups of a client, which is created if it is new.
+pub(super) async fn add(
+    transaction: &mut Transaction,
+    known: &mut RecordCache,
+    (client, name): (&ClientId, &str),
+    values: &[(Timestamp, Series, f64)],
+) -> Result<(), sqlx::Error> {
+    let id = recording::client(transaction, known, client, name).await?;
+    let mut past: Past = BTreeMap::new();
+    let mut ordered: Vec<_> = values.iter().collect();
+    ordered.sort_by_key(|(at, ..)| *at);
+    for (at, series, value) in ordered {
+        put(&mut past, to_ms(*at), series, *value);
+    }
+    add_past(transaction, known, (client, id), past).await
+}
+
+async fn add_past(
+    transaction: &mut Transaction,
+    known: &mut RecordCache,
+    (client, id): (&ClientId, i64),
+    past: Past,
+) -> Result<(), sqlx::Error> {
+    let RecordCache { clients, last_group, .. } = known;
+    let Some(known) = clients.get_mut(client) else { return Ok(()) };
+    let history = match &mut known.history {
+        Some(history) => history,
+        none => none.insert(ClientHistory::read(transaction, id).await?),
+    };
+    history.add_past(transaction, last_group, id, past).await
 }
 
 /// Rolls up a number of samples. Returns whether there may be more.
@@ -46,21 +91,10 @@ pub(super) async fn catch_up(transaction: &mut Transaction, known: &mut RecordCa
     for SampleRow { stored, .. } in rows.into_iter().rev() {
         let Some(at_ms) = stored.collected_at_ms else { continue };
         for (series, value) in rollup::values(&stored.sample(None), None) {
-            for tier in Tier::ALL {
-                let bucket = past.entry((tier, tier.start_of(at_ms))).or_default().entry(series.clone());
-                let later = Bucket::of(value);
-                bucket.and_modify(|known| *known = known.then(later)).or_insert(later);
-            }
+            put(&mut past, at_ms, &series, value);
         }
     }
-    let RecordCache { clients, last_group, .. } = known;
-    if let Some(known) = clients.get_mut(&client_id(ip, port)?) {
-        let history = match &mut known.history {
-            Some(history) => history,
-            none => none.insert(ClientHistory::read(transaction, client).await?),
-        };
-        history.add_past(transaction, last_group, client, past).await?;
-    }
+    add_past(transaction, known, (&client_id(ip, port)?, client), past).await?;
     execute!(transaction, "UPDATE clients SET unrolled_collection = ? WHERE id = ?", next, client)?;
     Ok(true)
 }

@@ -116,6 +116,9 @@ async fn write_all(
             Write::CatchUp { more } => {
                 more.store(catch_up::catch_up(transaction, &mut known).await?, Ordering::Relaxed);
             }
+            Write::AddHistory { client, name, values } => {
+                catch_up::add(transaction, &mut known, (client, name), values).await?;
+            }
             Write::ForgetHistory { before, more } => {
                 more.store(retention::forget_history(transaction, before).await?, Ordering::Relaxed);
             }

@@ -41,7 +41,12 @@ use super::{
 };
 use crate::config::{Database, directories::Environment};
 use crate::fleet::{
-    Bytes, ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail, rollup::Tier,
+    Bytes, ClientId, Metric, SweepId,
+    alert::AlertKey,
+    audit::AuditAction,
+    event::Trigger,
+    mail::Mail,
+    rollup::{Series, Tier},
 };
 
 /// An open database; cheap to clone.
@@ -334,6 +339,20 @@ impl Store {
     /// As [`record`](Self::record).
     pub async fn catch_up(&self) -> Result<bool, StoreError> {
         self.piece(|more| Write::CatchUp { more }).await
+    }
+
+    /// Adds values from before the first collection of a client to its roll-ups, such as a past that was not collected
+    /// by this program. The client is created if it is new.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); `Away`.
+    pub async fn add_history(
+        &self,
+        client: &ClientId,
+        name: &str,
+        values: Vec<(Timestamp, Series, f64)>,
+    ) -> Result<(), StoreError> {
+        self.write(Write::AddHistory { client: client.clone(), name: name.to_owned(), values }).await
     }
 
     /// Deletes a small number of roll-ups that ended before a time, which is given for each length. Returns whether there

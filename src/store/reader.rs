@@ -32,6 +32,7 @@ use super::{
     readable::Unreadable,
     schema, stored_history, sweeps,
     target::{DatabaseUrl, Target},
+    trends,
     view_rows::{self, Found, Position, StoredClient},
 };
 use crate::config::Database;
@@ -44,12 +45,14 @@ use crate::fleet::{
     judge::ClientState,
     listing::{Page, Part},
     login_hold::LoginHold,
+    metric::Instance,
     rows::View,
     security::{
         allowance::Spent,
         gathering::{GatheredLog, Gathering},
     },
     state::SweepView,
+    trend::{self, Trends},
 };
 
 /// A database to read; cheap to clone.
@@ -259,6 +262,26 @@ impl Reader {
     /// The error of the database, if the query fails.
     pub async fn counters(&self) -> Result<HashMap<ClientId, Counters>, StoreError> {
         self.readable(clients::counters(&self.pool)).await
+    }
+
+    /// The used space of each mount of a client in the last weeks, for its trend.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn used_space(
+        &self,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Result<HashMap<Instance, Vec<trend::Point>>, StoreError> {
+        self.answer(trends::used_space(&self.pool, client, now)).await
+    }
+
+    /// The trends of the file systems of each client that were estimated last.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn trends(&self) -> Result<HashMap<ClientId, Trends>, StoreError> {
+        self.readable(trends::trends(&self.pool)).await
     }
 
     /// What is gathered of each client for a later mail.

@@ -53,6 +53,9 @@ pub struct Record {
     /// Its counters, for the next collection; `None` if they are not known, so that the stored ones stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Box<Counters>>,
+    /// When the trends of its file systems were estimated, if that was for this collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trends_at: Option<Timestamp>,
     /// The mails to send.
     pub mails: Vec<Mail>,
 }

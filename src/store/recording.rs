@@ -17,7 +17,7 @@ use super::{
     threads,
 };
 use crate::fleet::{
-    Reading, Stage,
+    ClientId, Reading, Stage,
     alert::AlertKey,
     counters::Counters,
     failure::Blame,
@@ -38,7 +38,7 @@ pub(super) async fn insert(
     record: &Record,
 ) -> Result<(), sqlx::Error> {
     let ended_at_ms = to_ms(record.started_at).saturating_add(to_count(record.duration_ms));
-    let client = client(transaction, known, record).await?;
+    let client = client(transaction, known, &record.client, &record.client_name).await?;
     known.last_collection += 1;
     let collection = known.last_collection;
     insert_collection(transaction, collection, client, record, ended_at_ms).await?;
@@ -86,12 +86,13 @@ pub(super) async fn insert(
     execute!(
         transaction,
         "UPDATE clients SET name = ?, failed_in_a_row = ?, latest_collection = COALESCE(?, latest_collection),
-         latest_slot = ?, bookmark = COALESCE(?, bookmark) WHERE id = ?",
+         latest_slot = ?, bookmark = COALESCE(?, bookmark), trends_at_ms = COALESCE(?, trends_at_ms) WHERE id = ?",
         &record.client_name,
         i64::from(record.state.failed_in_a_row),
         latest,
         latest_slot,
         bookmark,
+        record.trends_at.map(to_ms),
         client
     )?;
     if let Some(Spent { day, stored, bytes, left_out }) = record.spent {
@@ -113,9 +114,14 @@ pub(super) async fn insert(
     execute!(transaction, "UPDATE clients SET login_hold = ? WHERE id = ?", hold, client).map(drop)
 }
 
-/// The id of the record's client, which is created if it is new.
-async fn client(transaction: &mut Transaction, known: &mut RecordCache, record: &Record) -> Result<i64, sqlx::Error> {
-    if let Some(known) = known.clients.get(&record.client) {
+/// The id of a client, which is created if it is new.
+pub(super) async fn client(
+    transaction: &mut Transaction,
+    known: &mut RecordCache,
+    client: &ClientId,
+    name: &str,
+) -> Result<i64, sqlx::Error> {
+    if let Some(known) = known.clients.get(client) {
         return Ok(known.id);
     }
     known.last_client += 1;
@@ -124,11 +130,11 @@ async fn client(transaction: &mut Transaction, known: &mut RecordCache, record: 
         transaction,
         "INSERT INTO clients (id, ip, port, name, failed_in_a_row) VALUES (?, ?, ?, ?, 0)",
         id,
-        record.client.address(),
-        i64::from(record.client.port()),
-        &record.client_name
+        client.address(),
+        i64::from(client.port()),
+        name
     )?;
-    known.clients.insert(record.client.clone(), KnownClient::new(id, None));
+    known.clients.insert(client.clone(), KnownClient::new(id, None));
     Ok(id)
 }
 

@@ -16,7 +16,12 @@ use super::{
     size_limit::Shrunk,
 };
 use crate::fleet::{
-    Bytes, ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance, rollup::Tier,
+    Bytes, ClientId, Metric, SweepId,
+    alert::AlertKey,
+    event::Trigger,
+    mail::Mail,
+    metric::Instance,
+    rollup::{Series, Tier},
 };
 
 /// An operator's decision about an open alert.
@@ -113,6 +118,13 @@ pub(super) enum Write {
     CatchUp {
         more: Arc<AtomicBool>,
     },
+    /// Adds values from before the first collection of a client to its roll-ups.
+    #[serde(skip)]
+    AddHistory {
+        client: ClientId,
+        name: String,
+        values: Vec<(Timestamp, Series, f64)>,
+    },
     /// Deletes a batch of old roll-ups of each length, those that ended before these times. Returns whether there may be
     /// more.
     #[serde(skip)]
@@ -167,6 +179,7 @@ impl Write {
             | Self::Forget { .. }
             | Self::ForgetHistory { .. }
             | Self::CatchUp { .. }
+            | Self::AddHistory { .. }
             | Self::GiveBack { .. }
             | Self::Shrink { .. }
             | Self::Observe { .. }

@@ -20,6 +20,7 @@ use crate::fleet::{
     reading::{FileSystem, Process, Usage},
     state::{Finished, Fleet, RecentCollection, Remembered, SweepView},
     stream::{About, Frame, LogLevel, LogLine},
+    trend::Trend,
 };
 
 pub(super) const DARK: Look = Look { colours: Colours::Many, background: Background::Dark, unicode: true };
@@ -56,13 +57,22 @@ pub(super) fn noise(n: usize, salt: usize) -> usize {
 
 pub(super) fn reading(n: usize) -> Box<Reading> {
     let gib = 1 << 30;
-    let system = |mount: &str, used: u64| FileSystem {
+    let system = |mount: &str, used: u64, trend| FileSystem {
         mount: mount.to_owned(),
         kind: "ext4".to_owned(),
         total: Bytes(100 * gib),
         used: Bytes(used * gib),
         available: Bytes((100 - used) * gib),
         inodes: None,
+        trend,
+    };
+    let level = Trend { low: -1, middle: 0, high: 1, is_steady: false };
+    let grows = i64::try_from(gib).unwrap() * (1 + n as i64 % 5);
+    let trend = match n % 4 {
+        0 => Some(Trend { low: grows * 4 / 5, middle: grows, high: grows * 4 / 3, is_steady: true }),
+        1 => Some(Trend { low: -grows, middle: 0, high: grows, is_steady: false }),
+        2 => Some(level),
+        _ => None,
     };
     let process = |pid, name: &str, cpu_percent, memory| Process {
         pid,
@@ -80,7 +90,10 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
         swap: Some(Usage { total: Bytes(gib), used: Bytes(gib / 50) }),
         uptime_seconds: Some(1_054_800 + n as u64),
         load: Some([0.42, 0.40, 0.38]),
-        file_systems: vec![system("/", 61), system("/var/lib/postgresql", noise(n, 3) as u64)],
+        file_systems: vec![
+            system("/", 61, Some(level).filter(|_| trend.is_some())),
+            system("/var/lib/postgresql", noise(n, 3) as u64, trend),
+        ],
         top_cpu: vec![process(4121, "postgres", 92.0, 2 * gib), process(17, "kswapd0", 3.5, 0)],
         top_memory: vec![process(4121, "postgres", 92.0, 2 * gib)],
         warnings: vec!["file system /mnt/backup: does not answer".to_owned()],

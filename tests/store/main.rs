@@ -32,6 +32,7 @@ mod mail_outcome;
 mod migration;
 mod opening;
 mod outage;
+mod outlook;
 mod past;
 mod pipeline;
 mod recording;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         migration::trials(),
         opening::trials(),
         outage::trials(),
+        outlook::trials(),
         refusals::trials(),
         pipeline::trials(),
         collector::trials(),

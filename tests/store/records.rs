@@ -48,6 +48,7 @@ pub(crate) fn reading() -> Reading {
             used: Bytes(50),
             available: Bytes(50),
             inodes: None,
+            trend: None,
         }],
         interfaces: vec![Interface { name: "eth0".into(), received: Bytes(10), sent: Bytes(20) }],
         top_cpu: Vec::new(),
@@ -131,6 +132,7 @@ pub(crate) fn record(number: u128) -> Record {
         gathering: None,
         login_hold: HoldChange::Unchanged,
         counters: None,
+        trends_at: None,
         mails: vec![mail(number, 10)],
     }
 }

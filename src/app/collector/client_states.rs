@@ -17,6 +17,7 @@ use crate::fleet::{
     judge::ClientState,
     login_hold::{HoldChange, LoginHold},
     security::{allowance::Spent, gathering::Gathering},
+    trend::Trends,
 };
 
 /// Exists once per process and survives reloads of the configuration.
@@ -39,6 +40,8 @@ struct Entries {
     login_holds: HashMap<ClientId, LoginHold>,
     /// The counters of each client at its last collection.
     counters: HashMap<ClientId, Arc<Counters>>,
+    /// The trends of each client's file systems.
+    trends: HashMap<ClientId, Arc<Trends>>,
     /// The clients that are being collected, and the token that cancels each collection.
     busy: HashMap<ClientId, CancellationToken>,
 }
@@ -95,6 +98,22 @@ impl ClientStates {
     /// Updates the counters of a client after they were stored.
     pub fn follow_counters(&self, client: &ClientId, counters: Counters) {
         self.lock().counters.insert(client.clone(), Arc::new(counters));
+    }
+
+    /// Adds the trends from the database.
+    pub fn take_in_trends(&self, trends: HashMap<ClientId, Trends>) {
+        self.lock().trends = trends.into_iter().map(|(client, trends)| (client, Arc::new(trends))).collect();
+    }
+
+    /// The trends of a client's file systems that were estimated last.
+    #[must_use]
+    pub fn trends(&self, client: &ClientId) -> Option<Arc<Trends>> {
+        self.lock().trends.get(client).cloned()
+    }
+
+    /// Replaces the trends of a client's file systems.
+    pub fn follow_trends(&self, client: &ClientId, trends: Arc<Trends>) {
+        self.lock().trends.insert(client.clone(), trends);
     }
 
     /// The hold of a client's login, if there is one.

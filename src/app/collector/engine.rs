@@ -70,6 +70,7 @@ impl Engine {
         client_states.take_in_gatherings(store.reader().gatherings().await?);
         client_states.take_in_login_holds(store.reader().login_holds().await?);
         client_states.take_in_counters(store.reader().counters().await?);
+        client_states.take_in_trends(store.reader().trends().await?);
         let scheduler = Scheduler::new(client_states.clone(), publisher.clone(), store.clone(), sweeps);
         let wakeup = Arc::new(OutboxWakeup::default());
         // Only the collector tracks its problems: the lock of the database comes first.

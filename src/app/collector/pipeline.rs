@@ -49,6 +49,7 @@ use super::{
     client_states::ClientStates,
     collection_mails::CollectionMails,
     sweep_evidence::{self, ClientEvidence, Known, SweepContext, SweepEvidence},
+    trends,
 };
 
 /// How far back security events are read at the first collection of a client.
@@ -158,6 +159,7 @@ impl Pipeline {
             .await;
         let now = Timestamp::now();
         self.average(client, &mut collection);
+        let trends_at = self.add_trends(client, &mut collection, now).await;
         // A failure of the collector itself is not a failure of the client.
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
         let mut security = security(client, &collection);
@@ -178,7 +180,7 @@ impl Pipeline {
         // The same duration is stored and published. It does not include the storing.
         let duration_ms = milliseconds(started.elapsed());
         let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, duration_ms);
-        let stored = self.store.record(Record { gathering, ..record }).await;
+        let stored = self.store.record(Record { gathering, trends_at, ..record }).await;
         evidence.stored(stored.as_ref().map(drop));
         let mut exceeded = Vec::new();
         if stored.is_ok() {
@@ -316,6 +318,12 @@ impl Pipeline {
         }
     }
 
+    /// Adds the trends of the file systems to the reading. Returns when they were estimated, if that was now.
+    async fn add_trends(&self, client: &Client, collection: &mut Collection, now: Timestamp) -> Option<Timestamp> {
+        let received = collection.outcome.as_mut().ok()?;
+        trends::add(&self.store, &self.client_states, &client.id, &mut received.reading, now).await
+    }
+
     /// The observation for the judge; `None` for a cancelled collection, which says nothing about the client.
     fn judge(&self, client: &Client, collection: &Collection, now: Timestamp) -> Option<Verdict> {
         let observation = match &collection.outcome {
@@ -372,6 +380,7 @@ impl Pipeline {
             gathering: None,
             login_hold: collection.login_hold.clone(),
             counters,
+            trends_at: None,
             mails: mails.to_vec(),
         }
     }

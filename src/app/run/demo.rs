@@ -5,13 +5,21 @@ use std::{
     path::Path,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{config_source::ConfigSource, error::RunError, process::logging::LogTap},
     cli::Exit,
-    demo::{Demo, Expectation, ReceivedMail},
-    fleet::{select::Pattern, state::ClientView},
+    config::directories::Environment,
+    demo::{Demo, DiskPast, Expectation, ReceivedMail},
+    fleet::{
+        metric::Instance,
+        rollup::{Quantity, Series},
+        select::Pattern,
+        state::ClientView,
+    },
+    store::Store,
     sweep::descriptor_budget::Costs,
 };
 
@@ -98,7 +106,24 @@ async fn start(clients: u16, patterns: &[Pattern], incidents: Incidents) -> Resu
     note("\n");
     let path = demo.config_path().to_owned();
     let source = ConfigSource { path, patterns: patterns.to_vec(), name: "demo".to_owned(), costs: Costs::SERVED_HERE };
+    remember(&demo, &source).await?;
     Ok((demo, source))
+}
+
+/// Stores the past of the clients, so that the demo shows which file systems are filling.
+async fn remember(demo: &Demo, source: &ConfigSource) -> Result<(), RunError> {
+    let store = Store::open_configured(&source.load()?.database, &Environment::of_process()).await?;
+    let now = Timestamp::now();
+    for DiskPast { client, name, used } in demo.past() {
+        let value = |(days, mount, bytes): (f64, &str, u64)| {
+            let ago = SignedDuration::try_from_secs_f64(days * 86_400.0).ok()?;
+            let series = Series { quantity: Quantity::DiskUsed, instance: Instance::new(mount) };
+            Some((now.checked_sub(ago).ok()?, series, bytes as f64))
+        };
+        store.add_history(&client, &name, used.into_iter().filter_map(value).collect()).await?;
+    }
+    store.close().await;
+    Ok(())
 }
 
 /// The clients whose result is not as planned, one line each.

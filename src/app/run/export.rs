@@ -203,7 +203,7 @@ mod tests {
             .find_map(|command| if let Command::Export { text, .. } = command { Some(text) } else { None });
         let text = text.unwrap();
         let (_, line) = text.split_once('\n').unwrap();
-        line.strip_suffix(",10.0.0.1,22,new,,,,,,,,,\n").unwrap_or_else(|| panic!("{line}")).to_owned()
+        line.strip_suffix(",10.0.0.1,22,new,,,,,,,,,,,\n").unwrap_or_else(|| panic!("{line}")).to_owned()
     }
 
     /// The first field of the line that `export` writes for a mail to this recipient.

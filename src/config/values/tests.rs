@@ -29,7 +29,7 @@ fn words_are_of_closed_lists() {
     check(
         metric("ram"),
         Err(&format!(
-            "`ram` is not a known value: write {} or `temperature`",
+            "`ram` is not a known value: write {} or `disk-full`",
             Metric::ALL.map(|metric| format!("`{metric}`")).split_last().unwrap().1.join(", ")
         )),
     );
@@ -117,6 +117,23 @@ fn limits_are_in_the_unit_of_their_metric() {
     for (text, expected) in [("5s", 5.0), ("1m 30s", 90.0), ("1500ms", 1.5)] {
         check(limit(Unit::Seconds, text), Ok(expected));
     }
+    for (text, expected) in [("7d", 7.0), ("7", 7.0), ("0.5", 0.5), ("36h", 1.5), ("1w", 7.0), ("365d", 365.0)] {
+        check(limit(Unit::Days, text), Ok(expected));
+    }
+    for (text, problem) in [
+        ("0", "is out of bounds"),
+        ("366d", "is out of bounds"),
+        ("59m", "is out of bounds"),
+        ("-1", "is not a number of days"),
+        ("soon", "is not a number of days"),
+        ("7%", "is not a number of days"),
+        ("1e300", "is not a number of days"),
+    ] {
+        let hint = "write a number of days from `1h` to `365d`, like `7` or `7d`";
+        check(limit(Unit::Days, text), Err(&format!("{} {problem}: {hint}", safe_text::number(text))));
+    }
+    // More than any duration.
+    assert!(limit(Unit::Days, &"9".repeat(300)).is_err());
     for (text, expected) in [("80", 80.0), ("80.5 °C", 80.5), ("-5C", -5.0)] {
         check(limit(Unit::Celsius, text), Ok(expected));
     }

@@ -1,7 +1,11 @@
 //! The reports of simulated hosts during a demo are valid, change smoothly and differ from each other.
 
 use super::*;
-use crate::fleet::Reading;
+use crate::fleet::{
+    Reading,
+    outlook::Outlook,
+    trend::{Point, Trend},
+};
 
 const CLOCK: i64 = 1_790_000_000_000;
 
@@ -122,4 +126,26 @@ fn each_host_has_its_own_delays() {
     let [least, most] = [totals.iter().min(), totals.iter().max()].map(|total| total.unwrap().as_millis());
     assert!((19..100).contains(&least), "{least} ms");
     assert!((1000..=1200).contains(&most), "{most} ms");
+}
+
+/// The past of a file system leads to its present, and some of them are filling.
+#[test]
+fn some_file_systems_of_a_fleet_are_filling_and_others_fluctuate() {
+    let mut words = std::collections::BTreeMap::<_, usize>::new();
+    for host in hosts().iter().take(40) {
+        let mut reading = Reading::from_report(&host.report(Duration::ZERO, CLOCK, None), CLOCK).unwrap();
+        for system in &mut reading.file_systems {
+            let past = (0..=180).rev().map(|number| f64::from(number) / 6.0).map(|days| {
+                let used = host.used_before(days).into_iter().find(|(mount, _)| *mount == system.mount).unwrap().1;
+                Point { day: -days, used_bytes: used as f64 }
+            });
+            let past: Vec<Point> = past.collect();
+            assert_eq!(past.last().unwrap().used_bytes, system.used.0 as f64);
+            system.trend = Trend::of(&past);
+            let word = system.outlook().unwrap().word();
+            *words.entry(word).or_default() += 1;
+            assert!(system.outlook().and_then(Outlook::days).is_none_or(|days| days > 2.0), "{system:?}");
+        }
+    }
+    assert!(["filling", "fluctuating", "over-1y"].iter().all(|word| words.get(word) >= Some(&8)), "{words:?}");
 }

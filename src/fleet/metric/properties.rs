@@ -22,6 +22,29 @@ impl fmt::Display for StoredValue {
     }
 }
 
+/// Which values of a metric are rolled up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum History {
+    /// All of them.
+    Every,
+    /// Those below this one, which stands for all from there on.
+    Below(f64),
+    /// None: another metric has the same values.
+    InAnother,
+}
+
+impl History {
+    /// Whether a value is rolled up.
+    #[must_use]
+    pub fn has(self, value: f64) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Below(end) => value < end,
+            Self::InAnother => false,
+        }
+    }
+}
+
 /// What the instances of a metric are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -143,6 +166,8 @@ pub enum Evidence {
     ProcessesByMemory,
     /// The fullest file systems.
     FileSystems,
+    /// The file systems that are full first.
+    Outlooks,
     /// Why the collection failed.
     Failure,
     /// None.

@@ -10,6 +10,7 @@ use crate::fleet::{
     rates::{DiskRates, PressureRate, Rates},
     reading::Inodes,
     states::{Commit, States},
+    trend::Trend,
 };
 
 #[test]
@@ -46,6 +47,7 @@ fn everything() -> Reading {
                 used: Bytes(used),
                 available: Bytes(100 - used),
                 inodes: Some(Inodes { total: 100, free: if mount == "/var" { 30 } else { 90 } }),
+                trend: (mount == "/var").then_some(Trend { low: 7, middle: 8, high: 9, is_steady: true }),
             })
             .into(),
         rates: Rates {
@@ -93,7 +95,7 @@ fn each_metric_reads_its_own_value() {
     // One for each, in the order of the table.
     let expected: [f64; Metric::ALL.len()] = [
         11.0, 22.0, 33.0, 44.0, 1.5, 55.0, 55.0, 66.0, 77.0, 8.0, 1.0, 0.0, 70.0, 50.0, 1.0, 6.0, 6.0, 1.25, 7.0, 1.0,
-        61.5,
+        61.5, 7.0,
     ];
     for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
         let values = metric.measure(Observed::reading(&everything()));

@@ -1,6 +1,8 @@
 //! The units of metrics: how values, limits and differences are formatted. Limits in the configuration are parsed
 //! elsewhere.
 
+use crate::fleet::outlook::{HORIZON_DAYS, short_days};
+
 /// The unit of a metric's values and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -21,6 +23,8 @@ pub enum Unit {
     },
     /// Seconds, 0 or more.
     Seconds,
+    /// Days until something happens, 0 or more; from [`HORIZON_DAYS`] on it is not known when.
+    Days,
     /// Degrees Celsius.
     Celsius,
     /// 1 or 0, with a word for each.
@@ -36,7 +40,7 @@ impl Unit {
     /// A value with its unit: `93.0 %`, `1.25 per core`, `3 failed sweeps in a row`.
     #[must_use]
     pub fn show(self, value: f64) -> String {
-        self.show_with(self.decimals(), value)
+        self.show_with(self.decimals_of(value), value)
     }
 
     /// A value with its unit and enough decimals (at most three) to distinguish it from `limit`: `85.04 %`, not `85.0
@@ -54,6 +58,7 @@ impl Unit {
             Self::PerCore => format!("{limit} per core"),
             Self::MbitPerSecond => format!("{limit} Mbit/s"),
             Self::Seconds => format!("{limit} s"),
+            Self::Days => format!("{limit} d"),
             Self::Celsius => format!("{limit} °C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{limit}"),
             // There is only one that makes sense.
@@ -61,18 +66,29 @@ impl Unit {
         }
     }
 
-    /// An exceeding value with its limit, both by `show`: `93.0 % > 85.0 %`. Of a flag, the value alone: `needed`.
+    /// An exceeding value with its limit: `93.0 % > 85.0 %`. Of a flag, the value alone: `needed`.
     #[must_use]
-    pub fn compare(self, value: f64, sign: char, limit: f64, show: impl Fn(Self, f64) -> String) -> String {
+    pub fn compare(self, value: f64, sign: char, limit: f64) -> String {
+        self.beside_limit(self.show_beside(value, limit), sign, &self.show(limit))
+    }
+
+    /// The same in short form: `93% > 85%`.
+    #[must_use]
+    pub fn compare_short(self, value: f64, sign: char, limit: f64) -> String {
+        self.beside_limit(self.show_short_beside(value, limit), sign, &self.show_short(limit))
+    }
+
+    fn beside_limit(self, value: String, sign: char, limit: &str) -> String {
         match self {
-            Self::Flag { .. } => show(self, value),
+            Self::Flag { .. } => value,
             Self::Percent
             | Self::PerCore
             | Self::FailedSweeps
             | Self::MbitPerSecond
             | Self::Count { .. }
             | Self::Seconds
-            | Self::Celsius => format!("{} {sign} {}", show(self, value), show(self, limit)),
+            | Self::Days
+            | Self::Celsius => format!("{value} {sign} {limit}"),
         }
     }
 
@@ -85,6 +101,7 @@ impl Unit {
             Self::PerCore => format!("{excess:.decimals$} per core"),
             Self::MbitPerSecond => format!("{excess:.decimals$} Mbit/s"),
             Self::Seconds => format!("{excess:.decimals$} s"),
+            Self::Days => format!("{excess:.decimals$} d"),
             Self::Celsius => format!("{excess:.decimals$} °C"),
             Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => format!("{excess:.0}"),
         }
@@ -98,6 +115,7 @@ impl Unit {
             Self::PerCore => format!("{value:.2}"),
             Self::MbitPerSecond => format!("{value:.1} Mbit/s"),
             Self::Seconds => format!("{value:.1} s"),
+            Self::Days => self.show_with(1, value),
             Self::Celsius => format!("{value:.0} °C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
             Self::Flag { .. } => self.show_with(0, value),
@@ -114,10 +132,32 @@ impl Unit {
             Self::MbitPerSecond if value >= 99.95 => format!("{value:.0}M"),
             Self::MbitPerSecond => format!("{value:.1}M"),
             Self::Seconds if value >= 99.95 => format!("{value:.0}s"),
+            Self::Seconds if is_small(value) => format!("{:.0}ms", value * 1000.0),
             Self::Seconds => format!("{value:.1}s"),
+            Self::Days if value >= HORIZON_DAYS => "none".to_owned(),
+            Self::Days => short_days(value),
             Self::Celsius => format!("{value:.0}°C"),
             Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
             Self::Flag { .. } => self.show_with(0, value),
+        }
+    }
+
+    /// The same with enough decimals (at most three) to distinguish it from `limit` in short form.
+    #[must_use]
+    pub fn show_short_beside(self, value: f64, limit: f64) -> String {
+        let short = self.show_short(value);
+        if value == limit || short != self.show_short(limit) {
+            return short;
+        }
+        let decimals = self.decimals_beside(value, limit);
+        match self {
+            Self::Percent => format!("{value:.decimals$}%"),
+            Self::PerCore => format!("{value:.decimals$}"),
+            Self::MbitPerSecond => format!("{value:.decimals$}M"),
+            Self::Seconds => format!("{value:.decimals$}s"),
+            Self::Days => format!("{value:.decimals$}d"),
+            Self::Celsius => format!("{value:.decimals$}°C"),
+            Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => short,
         }
     }
 
@@ -130,6 +170,7 @@ impl Unit {
             Self::FailedSweeps => "limit=\"2\"",
             Self::MbitPerSecond => "limit=\"800\"",
             Self::Seconds => "limit=\"5s\"",
+            Self::Days => "limit=\"7d\"",
             Self::Celsius => "limit=\"80\"",
             Self::Count { .. } | Self::Flag { .. } => "limit=\"0\"",
         }
@@ -146,6 +187,7 @@ impl Unit {
             | Self::MbitPerSecond
             | Self::Count { .. }
             | Self::Seconds
+            | Self::Days
             | Self::Celsius => None,
         }
     }
@@ -159,6 +201,7 @@ impl Unit {
             | Self::MbitPerSecond
             | Self::Count { .. }
             | Self::Seconds
+            | Self::Days
             | Self::Celsius
             | Self::Flag { .. } => 0,
             #[expect(
@@ -170,13 +213,14 @@ impl Unit {
         }
     }
 
-    /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, traffic as bytes per second, others
-    /// unchanged.
+    /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, traffic as bytes per second, days as
+    /// seconds, others unchanged.
     #[must_use]
     pub fn to_base(self, value: f64) -> f64 {
         match self {
             Self::Percent => value / 100.0,
             Self::MbitPerSecond => value * 125_000.0,
+            Self::Days => value * 86_400.0,
             Self::PerCore
             | Self::FailedSweeps
             | Self::Count { .. }
@@ -189,15 +233,20 @@ impl Unit {
     /// The least number of decimals of a value.
     fn decimals(self) -> usize {
         match self {
-            Self::Percent | Self::MbitPerSecond | Self::Seconds | Self::Celsius => 1,
+            Self::Percent | Self::MbitPerSecond | Self::Seconds | Self::Days | Self::Celsius => 1,
             Self::PerCore => 2,
             Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => 0,
         }
     }
 
+    /// The same, with more for a small value.
+    fn decimals_of(self, value: f64) -> usize {
+        if self == Self::Seconds && is_small(value) { 3 } else { self.decimals() }
+    }
+
     /// The smallest number of decimals, at most three, with which `value` and `limit` look different.
     fn decimals_beside(self, value: f64, limit: f64) -> usize {
-        let fewest = self.decimals();
+        let fewest = self.decimals_of(value);
         (fewest..3)
             .find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}"))
             .unwrap_or(if value == limit { fewest } else { 3 })
@@ -211,6 +260,8 @@ impl Unit {
             Self::Count { one, .. } if value == 1.0 => format!("1 {one}"),
             Self::Count { many, .. } => format!("{value:.0} {many}"),
             Self::Seconds => format!("{value:.decimals$} s"),
+            Self::Days if value >= HORIZON_DAYS => "no date within 1 y".to_owned(),
+            Self::Days => format!("{value:.decimals$} d"),
             Self::Celsius => format!("{value:.decimals$} °C"),
             Self::Flag { set, .. } if value > 0.0 => set.to_owned(),
             Self::Flag { clear, .. } => clear.to_owned(),
@@ -218,6 +269,11 @@ impl Unit {
             Self::FailedSweeps => format!("{value:.0} failed sweeps in a row"),
         }
     }
+}
+
+/// Whether a number of seconds is better told in thousandths.
+fn is_small(seconds: f64) -> bool {
+    seconds.abs() < 0.0995 && seconds != 0.0
 }
 
 #[cfg(test)]
@@ -237,6 +293,12 @@ mod tests {
             (Unit::MbitPerSecond, 812.5, 800.0, "812.5 Mbit/s", "800 Mbit/s", "12.5 Mbit/s"),
             (Unit::Count { one: "restart", many: "restarts" }, 1.0, 0.0, "1 restart", "0", "1"),
             (Unit::Seconds, 12.34, 5.0, "12.3 s", "5 s", "7.3 s"),
+            (Unit::Seconds, 0.062, 0.05, "0.062 s", "0.05 s", "0.012 s"),
+            (Unit::Seconds, 0.12, 0.1, "0.12 s", "0.1 s", "0.02 s"),
+            (Unit::Seconds, 0.0, 0.05, "0.0 s", "0.05 s", "0.1 s"),
+            (Unit::Days, 5.24, 7.0, "5.2 d", "7 d", "1.8 d"),
+            (Unit::Days, 6.98, 7.0, "6.98 d", "7 d", "0.02 d"),
+            (Unit::Days, 365.0, 7.0, "no date within 1 y", "7 d", "358.0 d"),
             (Unit::Celsius, 85.04, 85.0, "85.04 °C", "85 °C", "0.04 °C"),
             (Unit::Flag { set: "failed", clear: "not failed" }, 1.0, 0.0, "failed", "", "1"),
             (Unit::Flag { set: "failed", clear: "not failed" }, 0.0, 0.0, "not failed", "", "0"),
@@ -254,7 +316,26 @@ mod tests {
         for (unit, value, limit, expected) in
             [(Unit::Percent, 93.0, 85.0, "93.0 % > 85.0 %"), (flag, 1.0, 0.0, "needed"), (flag, 0.0, 0.0, "not needed")]
         {
-            assert_eq!(unit.compare(value, '>', limit, Unit::show), expected);
+            assert_eq!(unit.compare(value, '>', limit), expected);
+        }
+    }
+
+    #[test]
+    fn a_short_value_is_not_written_like_its_limit_either() {
+        for (unit, value, limit, shown, shown_limit) in [
+            (Unit::Percent, 91.0, 85.0, "91%", "85%"),
+            (Unit::Percent, 85.04, 85.0, "85.04%", "85%"),
+            (Unit::Seconds, 0.062, 0.05, "62ms", "50ms"),
+            (Unit::Seconds, 0.12, 0.1, "0.12s", "0.1s"),
+            (Unit::Seconds, 12.0, 5.0, "12.0s", "5.0s"),
+            (Unit::Days, 5.24, 7.0, "5d", "7d"),
+            (Unit::Days, 6.98, 7.0, "6.98d", "7d"),
+            (Unit::Days, 0.25, 7.0, "6h", "7d"),
+            (Unit::Celsius, 80.2, 80.0, "80.2°C", "80°C"),
+            (Unit::PerCore, 1.5, 1.5, "1.50", "1.50"),
+        ] {
+            assert_eq!(unit.show_short_beside(value, limit), shown);
+            assert_eq!(unit.show_short(limit), shown_limit);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Bytes, Percent};
+use crate::fleet::{Bytes, Percent, trend::Trend};
 
 /// Types of file systems that keep their files in memory.
 const IN_MEMORY: [&str; 3] = ["devtmpfs", "ramfs", "tmpfs"];
@@ -28,6 +28,9 @@ pub struct FileSystem {
     /// How many files and directories there can be, and how many more; `None` if their number has no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inodes: Option<Inodes>,
+    /// How its used space has changed; `None` if that is not known. The collector adds it from the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend: Option<Trend>,
 }
 
 /// The inodes of a file system.
@@ -69,7 +72,8 @@ mod tests {
     fn memory_that_the_system_mounts_for_itself_is_no_disk() {
         let is_disk = |kind: &str, mount: &str| {
             let (kind, mount, size) = (kind.to_owned(), mount.to_owned(), Bytes(1));
-            FileSystem { mount, kind, total: size, used: size, available: Bytes(0), inodes: None }.is_disk()
+            FileSystem { mount, kind, total: size, used: size, available: Bytes(0), inodes: None, trend: None }
+                .is_disk()
         };
         for (kind, mount, expected) in [
             ("ext4", "/", true),

@@ -19,6 +19,8 @@ pub enum Key<'a> {
     Name(&'a str),
     /// The highest first.
     Number(f64),
+    /// The lowest number first.
+    Least(f64),
     /// The earliest first.
     Time(Timestamp),
     /// No value: last in either direction.
@@ -79,9 +81,12 @@ impl Key<'_> {
             (Key::Rank(a), Key::Rank(b)) => a.cmp(b),
             (Key::Name(a), Key::Name(b)) => natural(a, b),
             (Key::Number(a), Key::Number(b)) => Reverse(Total(*a)).cmp(&Reverse(Total(*b))),
+            (Key::Least(a), Key::Least(b)) => a.total_cmp(b),
             (Key::Time(a), Key::Time(b)) => a.cmp(b),
             // One list has keys of one kind.
-            (Key::Rank(_) | Key::Name(_) | Key::Number(_) | Key::Time(_) | Key::Absent, _) => Ordering::Equal,
+            (Key::Rank(_) | Key::Name(_) | Key::Number(_) | Key::Least(_) | Key::Time(_) | Key::Absent, _) => {
+                Ordering::Equal
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::{
         alert::{Change, HoldReason, Notice, NoticeReason, Step},
         judge::rule_for,
         mail::MailKind,
-        metric::{Evidence, Nature, Observation},
+        metric::{Evidence, Instance, Nature, Observation},
+        outlook::Outlook,
         reading::{FileSystem, Process, clean},
         rule::Repeat,
     },
@@ -89,6 +90,8 @@ struct Shown {
     /// The processes that were killed because memory ran out.
     victims: Vec<String>,
     file_systems: Vec<FileSystemFacts>,
+    /// The file systems that are full first, each with its outlook.
+    outlooks: Vec<String>,
     failure: Option<FailureFacts>,
 }
 
@@ -127,6 +130,8 @@ struct EndedFacts {
     how: End,
     peak: String,
     lasting: String,
+    /// The outlook of a file system now.
+    outlook: Option<String>,
 }
 
 /// How an alert ended.
@@ -158,13 +163,16 @@ impl Facts {
         for change in &occasion.verdict.changes {
             match (change.notice, change.step) {
                 (Notice::Send(NoticeReason::Recovered | NoticeReason::Gone), _) => {
-                    facts.ended.push(EndedFacts::of(change, occasion.now));
+                    facts.ended.push(EndedFacts::of(change, occasion));
                 }
                 (Notice::Send(reason), _) => {
                     let mut alert = AlertFacts::of(change, reason, occasion);
-                    // Of the alerts of several mounts, only the first shows the list.
+                    // Of the alerts of several mounts, only the first shows a list.
                     if facts.alerts.iter().any(|shown| !shown.evidence.file_systems.is_empty()) {
                         alert.evidence.file_systems.clear();
+                    }
+                    if facts.alerts.iter().any(|shown| !shown.evidence.outlooks.is_empty()) {
+                        alert.evidence.outlooks.clear();
                     }
                     facts.alerts.push(alert);
                 }
@@ -256,7 +264,7 @@ impl AlertFacts {
                 Repeat::After(repeat) => Some(humantime::format_duration(repeat).to_string()),
             }),
             history: history.and_then(|(_, before)| words::series(spec.unit, before, alert.value, occasion.now)),
-            evidence: Shown::of(spec.evidence, occasion.observation),
+            evidence: Shown::of(spec.evidence, occasion.observation, occasion.now),
             happened: spec.nature == Nature::Event,
         }
     }
@@ -279,7 +287,7 @@ impl AlertFacts {
 }
 
 impl Shown {
-    fn of(evidence: Evidence, observation: Observation<'_>) -> Self {
+    fn of(evidence: Evidence, observation: Observation<'_>, now: Timestamp) -> Self {
         match (evidence, observation) {
             (Evidence::ProcessesByCpu, Observation::Reading(reading)) => Self {
                 processes_by: "CPU (percent of one core)",
@@ -299,11 +307,14 @@ impl Shown {
             (Evidence::FileSystems, Observation::Reading(reading)) => {
                 Self { file_systems: file_systems(reading), ..Self::default() }
             }
+            (Evidence::Outlooks, Observation::Reading(reading)) => {
+                Self { outlooks: outlooks(reading, now), ..Self::default() }
+            }
             (Evidence::Failure, Observation::Failed(failure)) => {
                 Self { failure: Some(FailureFacts::of(failure)), ..Self::default() }
             }
             (
-                Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems,
+                Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems | Evidence::Outlooks,
                 Observation::Failed(_),
             )
             | (Evidence::Failure, Observation::Reading(_))
@@ -313,7 +324,7 @@ impl Shown {
 }
 
 impl EndedFacts {
-    fn of(change: &Change, now: Timestamp) -> Self {
+    fn of(change: &Change, occasion: &MailContext<'_>) -> Self {
         let (spec, alert) = (change.metric.spec(), &change.alert);
         Self {
             about: About::of(change),
@@ -322,11 +333,16 @@ impl EndedFacts {
                 (_, Evidence::Failure) => End::Reachable,
                 (
                     _,
-                    Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems | Evidence::Nothing,
+                    Evidence::ProcessesByCpu
+                    | Evidence::ProcessesByMemory
+                    | Evidence::FileSystems
+                    | Evidence::Outlooks
+                    | Evidence::Nothing,
                 ) => End::Back,
             },
             peak: spec.unit.show_beside(alert.peak, alert.limit),
-            lasting: words::duration(words::lasting(alert.raised_at, now)),
+            lasting: words::duration(words::lasting(alert.raised_at, occasion.now)),
+            outlook: (spec.evidence == Evidence::Outlooks).then(|| outlook_of(change, occasion)).flatten(),
         }
     }
 
@@ -381,4 +397,20 @@ fn file_systems(reading: &Reading) -> Vec<FileSystemFacts> {
         total: system.total.to_string(),
     };
     systems.into_iter().take(FILE_SYSTEMS).map(facts).collect()
+}
+
+/// The file systems that are full or have a date, soonest first, each with its outlook.
+fn outlooks(reading: &Reading, now: Timestamp) -> Vec<String> {
+    let with_date = |(system, outlook): (&FileSystem, Outlook)| {
+        outlook.days()?;
+        Some(format!("{} {}", text(&system.mount), system.outlook_words(now)?))
+    };
+    reading.outlooks().into_iter().filter_map(with_date).take(FILE_SYSTEMS).collect()
+}
+
+/// The outlook of the file system that an alert is about.
+fn outlook_of(change: &Change, occasion: &MailContext<'_>) -> Option<String> {
+    let systems = &reading(occasion)?.file_systems;
+    let system = systems.iter().find(|system| change.instance.is_named(&Instance::new(&system.mount)))?;
+    system.outlook_words(occasion.now)
 }

@@ -15,6 +15,7 @@ use crate::{
         reading::{FileSystem, Process, Usage},
         rule::Repeat,
         security::SecurityLog,
+        trend::Trend,
     },
 };
 
@@ -63,6 +64,7 @@ fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
         used: Bytes(used * GIB),
         available: Bytes((100 - used) * GIB),
         inodes: None,
+        trend: None,
     };
     Reading {
         host_name: Some("web-1.internal".into()),
@@ -183,6 +185,36 @@ fn an_unreachable_client_is_told_of_with_every_cause_and_the_next_step() {
     client.name = "10.0.4.7".into();
     let life = ["09:58:00", "09:59:00", "10:00:00"].map(|time| (at(time), Observation::Failed(&failure)));
     insta::assert_snapshot!("unreachable", shown(&client, &life));
+}
+
+/// 81 GiB of 100 are used, and the trend says how that goes on.
+fn filling(trend: Option<Trend>) -> Reading {
+    let mut reading = reading(1.0, 5, 81);
+    reading.file_systems[1].trend = trend;
+    // The others do not grow.
+    reading.file_systems[0].trend = Some(Trend { low: -1, middle: 0, high: 1, is_steady: false });
+    reading.file_systems[2].trend = Some(Trend { low: -1, middle: 0, high: 1 << 30, is_steady: false });
+    reading
+}
+
+#[test]
+fn a_disk_that_will_be_full_is_told_with_its_growth_and_its_date() {
+    let client = client(vec![rule(Metric::DiskFull, 14.0)]);
+    let [low, middle, high] = [1638, 1946, 2458].map(|mebibytes: i64| mebibytes << 20);
+    let steady = Some(Trend { low, middle, high, is_steady: true });
+    let filling_now = filling(steady);
+    insta::assert_snapshot!(
+        "disk_full_raised",
+        shown(&client, &[(at("10:00:00"), Observation::Reading(&filling_now))])
+    );
+    // After a clean-up no date can be told.
+    let cleaned = filling(Some(Trend { low: -5, middle: 1, high: 1 << 30, is_steady: false }));
+    let life = [(at("10:00:00"), Observation::Reading(&filling_now)), (at("11:00:00"), Observation::Reading(&cleaned))];
+    insta::assert_snapshot!("disk_full_ended", shown(&client, &life));
+    // One whose history is too short says nothing.
+    let unknown = filling(None);
+    let unknown = [(at("10:00:00"), Observation::Reading(&unknown))];
+    assert!(mails(&client, &unknown).is_empty());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
         alerts::{AlertEnd, AlertList, AlertView},
         cell,
         event::MailStep,
-        metric::{Evidence, Unit},
+        metric::Evidence,
     },
     tui::{format, theme::Role},
 };
@@ -158,9 +158,14 @@ fn sign<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
     let (glyph, role) = match (alert.ended, alert.metric.spec().evidence) {
         (Some(_), _) => (context.look.glyphs().ended, Role::Good),
         (None, Evidence::Failure) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
-        (None, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems | Evidence::Nothing) => {
-            ("!", Role::Warning)
-        }
+        (
+            None,
+            Evidence::ProcessesByCpu
+            | Evidence::ProcessesByMemory
+            | Evidence::FileSystems
+            | Evidence::Outlooks
+            | Evidence::Nothing,
+        ) => ("!", Role::Warning),
     };
     Cell::Text(glyph.into(), context.style(role))
 }
@@ -184,8 +189,8 @@ fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
 /// Its metric and instance in several wordings, the longest first.
 fn what<'a>(alert: &AlertView) -> Vec<Cow<'a, str>> {
     let spec = alert.metric.spec();
-    let value = spec.unit.show_short(alert.value);
-    let with_limit = spec.unit.compare(alert.value, spec.worse.sign(), alert.limit, Unit::show_short);
+    let value = spec.unit.show_short_beside(alert.value, alert.limit);
+    let with_limit = spec.unit.compare_short(alert.value, spec.worse.sign(), alert.limit);
     let (key, short) = (alert.key(), spec.short);
     let wordings = match (spec.evidence, alert.ended) {
         (Evidence::Failure, None) => {

@@ -12,6 +12,7 @@ use crate::{
         alert::Exceeded,
         cell,
         metric::Unit,
+        outlook::{HORIZON_DAYS, Outlook},
         select::sort::{ByClient, Key, severity},
         state::ClientView,
     },
@@ -36,6 +37,8 @@ every! {
         Swap,
         /// Use of the fullest file system.
         Disk,
+        /// When the file system that is full first will be.
+        FullIn,
         /// Load per core.
         Load,
         /// Time since boot; exported only.
@@ -185,6 +188,27 @@ impl ClientColumn {
                 sort: Some(Order { word: "disk", key: |client| sort_number(disk(client)), largest_first: true }),
                 exports: &[Export { name: "disk_percent", value: |client, _| disk(client).into() }],
             },
+            Self::FullIn => &Column {
+                headings: &["FULL IN"],
+                align: Align::Right,
+                width: const { &[number(17, 7)] },
+                cell: |client, context| {
+                    let text = outlook(client).map(Outlook::short);
+                    // Of the past, only the number is known.
+                    let text = text.or_else(|| value(client, Metric::DiskFull).map(|days| Unit::Days.show_short(days)));
+                    context.number(text, value_style(client, context, Metric::DiskFull))
+                },
+                sort: Some(Order {
+                    word: "full in",
+                    key: |client| {
+                        let urgency = outlook(client).map(Outlook::urgency);
+                        urgency.or_else(|| value(client, Metric::DiskFull)).map_or(Key::Absent, Key::Least)
+                    },
+                    largest_first: false,
+                }),
+                // In the last column.
+                exports: &[],
+            },
             Self::Load => &Column {
                 headings: &["LOAD/CORE", "LOAD"],
                 align: Align::Right,
@@ -243,7 +267,20 @@ impl ClientColumn {
                 },
                 cell: note,
                 sort: None,
-                exports: &[],
+                // These came later, and the others keep their places in CSV.
+                exports: &[
+                    Export {
+                        name: "full_in_days",
+                        value: |client, _| {
+                            let days = value(client, Metric::DiskFull).filter(|days| *days < HORIZON_DAYS);
+                            days.map(|days| (days * 100.0).round() / 100.0).into()
+                        },
+                    },
+                    Export {
+                        name: "disk_outlook",
+                        value: |client, _| outlook(client).map(|outlook| outlook.word().to_owned()).into(),
+                    },
+                ],
             },
         }
     }
@@ -281,6 +318,11 @@ fn swap(client: &ClientView) -> Option<f64> {
 /// Use of the fullest file system, percent.
 fn disk(client: &ClientView) -> Option<f64> {
     value(client, Metric::Disk)
+}
+
+/// The outlook of the file system that is full first.
+fn outlook(client: &ClientView) -> Option<Outlook> {
+    reading(client)?.outlooks().first().map(|(_, outlook)| *outlook)
 }
 
 /// Load over one minute, per core.
@@ -366,9 +408,9 @@ fn limits(exceeded: &[Exceeded]) -> Vec<Cow<'static, str>> {
         let spec = exceeded.metric.spec();
         let instance = if exceeded.instance.is_host() { String::new() } else { format!(" {}", exceeded.instance) };
         let value = if with_limit {
-            spec.unit.compare(exceeded.value, spec.worse.sign(), exceeded.limit, Unit::show_short)
+            spec.unit.compare_short(exceeded.value, spec.worse.sign(), exceeded.limit)
         } else {
-            spec.unit.show_short(exceeded.value)
+            spec.unit.show_short_beside(exceeded.value, exceeded.limit)
         };
         format!("{}{instance} {value}", spec.short)
     };

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     fleet::{
         Percent,
+        outlook::Outlook,
         reading::{FileSystem, Process},
     },
     tui::theme::Role,
@@ -60,7 +61,7 @@ const fn processes(headings: &'static [&'static str]) -> [Column<Process>; 4] {
 }
 
 /// The file systems.
-pub(in crate::tui) static FILE_SYSTEMS: [Column<FileSystem>; 4] = [
+pub(in crate::tui) static FILE_SYSTEMS: [Column<FileSystem>; 5] = [
     Column {
         headings: &["FILE SYSTEM", "MOUNT"],
         align: Align::Left,
@@ -86,6 +87,17 @@ pub(in crate::tui) static FILE_SYSTEMS: [Column<FileSystem>; 4] = [
         align: Align::Right,
         width: const { &[number(2, 9)] },
         cell: |system, context| size(system.available.to_string(), context.style(Role::Dim)),
+        sort: None,
+        exports: &[],
+    },
+    Column {
+        headings: &["FULL IN"],
+        align: Align::Right,
+        width: const { &[number(5, 7)] },
+        cell: |system, context| {
+            let text = system.outlook().map(Outlook::short);
+            context.number(text, context.style(Role::Text))
+        },
         sort: None,
         exports: &[],
     },

@@ -39,6 +39,8 @@ fn exported_names_are_a_contract() {
             "uptime_seconds",
             "duration_ms",
             "collected_at",
+            "full_in_days",
+            "disk_outlook",
         ]
     );
 }

@@ -137,6 +137,12 @@ pub(super) fn machine<'m>(
         list.blank();
         let context = Context { limit: client.card.limit(Metric::Disk), ..context };
         list.list(&FILE_SYSTEMS, reading.file_systems.iter().map(|system| (system, context)), width);
+        let now = model.shown_at();
+        for (system, _) in reading.outlooks().iter().filter(|(_, outlook)| outlook.days().is_some()) {
+            if let Some(words) = system.outlook_words(now) {
+                list.text(Role::Text, format!("{}: {words}", system.mount));
+            }
+        }
     }
     for (columns, processes) in [(&BY_CPU, &reading.top_cpu), (&BY_MEMORY, &reading.top_memory)] {
         if !processes.is_empty() {

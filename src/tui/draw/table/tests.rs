@@ -91,8 +91,10 @@ fn the_sorted_column_is_always_shown_and_its_arrow_tells_the_direction() {
         for _ in 0..9 {
             press(&mut model, ">");
             let Some(column) = model.view.sort.by else { continue };
-            // Names begin with the first letter. In all other columns, values that need attention come first.
-            let [first, reversed] = if column == ClientColumn::Name { ["▴", "▾"] } else { ["▾", "▴"] };
+            // Names begin with the first letter. In all other columns, values that need attention come first: the highest,
+            // but of days that are left the fewest.
+            let grows = matches!(column, ClientColumn::Name | ClientColumn::FullIn);
+            let [first, reversed] = if grows { ["▴", "▾"] } else { ["▾", "▴"] };
             for (keys, arrow) in [("", first), ("S", reversed)] {
                 press(&mut model, keys);
                 let table = model.layout().table;
