@@ -563,10 +563,10 @@ impl Metric {
         self.unit().show(value)
     }
 
-    /// Its values in a collection.
+    /// Its values in a collection, rounded to what was measured.
     #[must_use]
     pub fn measure(self, observed: Observed<'_>) -> Values {
-        (self.spec().measure)(observed)
+        (self.spec().measure)(observed).map(|value| self.unit().round(value))
     }
 
     /// The limit of an alert without one; `None` if it must be configured.

@@ -111,7 +111,7 @@ impl Rates {
     /// # Errors
     /// [`InvalidReading`] for a percentage that is impossible.
     pub fn of_window(report: &Report) -> Result<Self, InvalidReading> {
-        let percent = |part: String, percent: Option<f64>| match percent.map(Percent::new).transpose() {
+        let percent = |part: String, percent: Option<f64>| match percent.map(Percent::measured).transpose() {
             Ok(percent) => Ok(percent),
             Err(error) => Err(InvalidReading::new(&part, error)),
         };
@@ -158,7 +158,7 @@ pub(super) fn mbit(bytes: u64, span_ms: u64) -> f64 {
 
 /// A percentage, rounded to hundredths and at most 100.
 pub(super) fn rounded(percent: f64) -> Option<Percent> {
-    Percent::new(((percent * 100.0).round() / 100.0).min(100.0)).ok()
+    Percent::measured(percent.min(100.0)).ok()
 }
 
 /// Whether an interface can transfer this much.

@@ -123,7 +123,7 @@ fn optional_text(value: Option<&str>) -> Option<String> {
 }
 
 fn percent(part: &str, value: f64) -> Result<Percent, InvalidReading> {
-    Percent::new(value).map_err(|error| invalid(part, error))
+    Percent::measured(value).map_err(|error| invalid(part, error))
 }
 
 fn invalid(part: &str, problem: impl ToString) -> InvalidReading {
@@ -141,9 +141,10 @@ fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, Invalid
     Ok(Usage { total: Bytes(total_bytes), used: Bytes(used_bytes) })
 }
 
+/// A number from 0 to `most`, rounded to hundredths, as precise as systems tell it.
 fn finite(part: &str, value: f64, most: f64) -> Result<f64, InvalidReading> {
     if (0.0..=most).contains(&value) {
-        Ok(value)
+        Ok((value * 100.0).round() / 100.0)
     } else {
         Err(invalid(part, format_args!("{value} is no sensible number")))
     }

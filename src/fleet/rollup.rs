@@ -153,10 +153,10 @@ impl Bucket {
         }
     }
 
-    /// The mean, in the unit of the metric.
+    /// The mean, in the unit of the metric, rounded to thousandths like the values.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.sum / f64::from(self.count.max(1)) / PARTS
+        (self.sum / f64::from(self.count.max(1))).round() / PARTS
     }
 
     /// The value that was added last, in the unit of the metric.
@@ -234,6 +234,8 @@ mod tests {
         let bucket = [2.5, 10.0, 4.0004].map(Bucket::of).into_iter().reduce(Bucket::then).unwrap();
         let expected = Bucket { count: 3, minimum: 2_500.0, sum: 16_500.0, maximum: 10_000.0, last: 4_000.0 };
         assert_eq!((bucket, bucket.mean(), bucket.latest()), (expected, 5.5, 4.0));
+        let third = [1.0, 1.0, 2.0].map(Bucket::of).into_iter().reduce(Bucket::then).unwrap();
+        assert_eq!(third.mean().to_string(), "1.333");
         assert!(Bucket::of(f64::MAX).sum.is_finite());
     }
 

@@ -150,7 +150,8 @@ impl StoredSample {
         let mut sample = Sample::measure(Observed { reading: None, failed_in_a_row });
         for metric in Metric::ALL {
             if let Some(stored) = metric.spec().stored {
-                sample.set(metric, Values::of_host(self.value(stored)));
+                let value = self.value(stored).map(|value| metric.unit().round(value));
+                sample.set(metric, Values::of_host(value));
             }
         }
         sample

@@ -28,13 +28,21 @@ impl Percent {
         if (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(InvalidPercent(value)) }
     }
 
-    /// The percentage that `part` is of `whole`; `None` if `whole` is 0 or `part` exceeds it.
+    /// Makes a percentage of a measured value, rounded to hundredths: more digits say nothing.
+    ///
+    /// # Errors
+    /// [`InvalidPercent`] as for [`new`](Self::new).
+    pub fn measured(value: f64) -> Result<Self, InvalidPercent> {
+        Self::new(value).map(|Self(value)| Self((value * 100.0).round() / 100.0))
+    }
+
+    /// The percentage that `part` is of `whole`, rounded to hundredths; `None` if `whole` is 0 or `part` exceeds it.
     #[must_use]
     pub fn of(part: Bytes, whole: Bytes) -> Option<Self> {
         if whole.0 == 0 || part.0 > whole.0 {
             return None;
         }
-        Self::new(part.0 as f64 / whole.0 as f64 * 100.0).ok()
+        Self::measured(part.0 as f64 / whole.0 as f64 * 100.0).ok()
     }
 
     /// The number, 0 to 100.
@@ -112,6 +120,22 @@ mod tests {
         assert_eq!(Percent::of(Bytes(0), Bytes(0)), None);
         assert_eq!(Percent::of(Bytes(2), Bytes(1)), None);
         assert_eq!(Percent::of(Bytes(1), Bytes(4)), Some(Percent(25.0)));
+    }
+
+    #[test]
+    fn a_measured_percentage_has_two_decimals() {
+        for (value, shown) in [
+            (5.319_567_900_445_857, "5.32"),
+            (99.996, "100"),
+            (0.004_9, "0"),
+            (12.5, "12.5"),
+            (100.0, "100"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(Percent::measured(value).unwrap().get().to_string(), shown, "{value}");
+        }
+        assert!(Percent::measured(100.001).is_err() && Percent::measured(f64::NAN).is_err());
+        assert_eq!(Percent::of(Bytes(1), Bytes(3)), Some(Percent(33.33)));
     }
 
     #[test]

@@ -91,6 +91,10 @@ async fn every_export_agrees_with_its_view() {
                 names.iter().map(value).collect()
             })
             .collect();
+        // Numbers have the digits that were measured.
+        let numbers = csv.iter().flatten().filter(|field| field.parse::<f64>().is_ok());
+        let decimals = numbers.filter_map(|number| number.split_once('.')).map(|(_, decimals)| decimals.len());
+        assert!(decimals.max().unwrap_or(0) <= 3, "{what}: {csv:?}");
         view.sort();
         csv.sort();
         json.sort();

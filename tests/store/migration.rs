@@ -86,8 +86,8 @@ async fn made_by_the_first(database: &Database) {
 async fn what_the_first_version_stored_is_carried_over(database: Database) {
     made_by_the_first(&database).await;
     let older = Reader::open(&url(&database)).await.unwrap_err();
-    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 17 });
-    assert!(older.to_string().contains("has schema 1, and this program reads 17"), "{older}");
+    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 18 });
+    assert!(older.to_string().contains("has schema 1, and this program reads 18"), "{older}");
 
     let store = open(&database).await;
     let reader = store.reader();

@@ -72,7 +72,7 @@ async fn a_schema_from_the_future_is_left_alone(database: Database) {
     let change = async |sql: &str| database.change(sql).await;
     change("INSERT INTO fleetsweep_migrations SELECT 9999, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    let newer = StoreErrorKind::NewerSchema { found: 9999, known: 17 };
+    let newer = StoreErrorKind::NewerSchema { found: 9999, known: 18 };
     refuses(&database, newer, "has schema 9999").await;
     assert_eq!(Reader::open(&url(&database)).await.unwrap_err().kind, newer);
     change("DELETE FROM fleetsweep_migrations WHERE version = 9999").await;

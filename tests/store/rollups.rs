@@ -69,7 +69,7 @@ async fn every_value_counts_once_in_each_length_of_bucket(database: Database) {
     let second = format!("{}|1|1.25|1.25|1.25", FIVE + 300_000);
     let last = format!("{}|1|99.0|99.0|99.0", FIVE + 3_000_000);
     assert_eq!(buckets(&database, "cpu", 300).await, [first, second, last.clone()]);
-    let hours = [format!("{HOUR}|4|1.25|17.9375|40.0"), format!("{}|1|99.0|99.0|99.0", HOUR + 3_600_000)];
+    let hours = [format!("{HOUR}|4|1.25|17.938|40.0"), format!("{}|1|99.0|99.0|99.0", HOUR + 3_600_000)];
     assert_eq!(buckets(&database, "cpu", 3_600).await, hours);
     assert_eq!(buckets(&database, "cpu", 86_400).await, [format!("{DAY}|5|1.25|34.15|99.0")]);
     // Every metric of the host that was measured, and each mount.

@@ -213,14 +213,25 @@ impl Unit {
         }
     }
 
+    /// A measured value without the digits that say nothing: percentages have two decimals, counts none, others three.
+    #[must_use]
+    pub fn round(self, value: f64) -> f64 {
+        let steps = match self {
+            Self::Percent => 100.0,
+            Self::PerCore | Self::MbitPerSecond | Self::Seconds | Self::Days | Self::Celsius => 1_000.0,
+            Self::FailedSweeps | Self::Count { .. } | Self::Flag { .. } => 1.0,
+        };
+        (value * steps).round() / steps
+    }
+
     /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, traffic as bytes per second, days as
-    /// seconds, others unchanged.
+    /// seconds, others unchanged. It has as many digits as the value.
     #[must_use]
     pub fn to_base(self, value: f64) -> f64 {
         match self {
-            Self::Percent => value / 100.0,
-            Self::MbitPerSecond => value * 125_000.0,
-            Self::Days => value * 86_400.0,
+            Self::Percent => (value * 100.0).round() / 10_000.0,
+            Self::MbitPerSecond => (value * 1_000.0).round() * 125.0,
+            Self::Days => (value * 86_400.0).round(),
             Self::PerCore
             | Self::FailedSweeps
             | Self::Count { .. }
@@ -279,6 +290,29 @@ fn is_small(seconds: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_has_the_digits_that_were_measured() {
+        const COUNT: Unit = Unit::Count { one: "restart", many: "restarts" };
+        for (unit, value, rounded, in_base) in [
+            (Unit::Percent, 5.319_567_900_445_857, "5.32", "0.0532"),
+            (Unit::Percent, 1.1, "1.1", "0.011"),
+            (Unit::Percent, 100.0, "100", "1"),
+            (Unit::PerCore, 1.0 / 3.0, "0.333", "0.333"),
+            (Unit::MbitPerSecond, 0.1 + 0.2, "0.3", "37500"),
+            (Unit::MbitPerSecond, 812.345_6, "812.346", "101543250"),
+            (Unit::Seconds, 0.1 + 0.2, "0.3", "0.3"),
+            (Unit::Celsius, 61.5, "61.5", "61.5"),
+            (COUNT, 3.0, "3", "3"),
+        ] {
+            let found = unit.round(value);
+            assert_eq!(
+                (found.to_string(), unit.to_base(found).to_string()),
+                (rounded.into(), in_base.into()),
+                "{value}"
+            );
+        }
+    }
 
     #[test]
     fn a_value_is_never_written_like_the_limit_it_exceeds() {

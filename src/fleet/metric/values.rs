@@ -145,6 +145,24 @@ impl Values {
         }
     }
 
+    /// The same with each value changed.
+    #[must_use]
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        let each = |values: BTreeMap<Instance, Option<f64>>| {
+            values.into_iter().map(|(instance, value)| (instance, value.map(&change))).collect()
+        };
+        match self {
+            Self::NotMeasured => Self::NotMeasured,
+            Self::Host(value) => Self::Host(change(value)),
+            Self::Each(values) => Self::Each(each(values)),
+            Self::Part(values) => Self::Part(each(values)),
+            Self::Listed { values, omitted } => {
+                let values = values.into_iter().map(|(instance, value)| (instance, change(value))).collect();
+                Self::Listed { values, omitted }
+            }
+        }
+    }
+
     /// The measured values by instance.
     #[must_use]
     pub fn measured(&self) -> Vec<(Instance, f64)> {
