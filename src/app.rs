@@ -6,6 +6,7 @@
 //! | [`mod@run`] | the run modes and commands: each reads a [`source`], prints or shows |
 //! | [`source`] | a running collector as a run mode sees it: this process, another one, or a recording |
 //! | [`collector`] | the collector of this process: engine, scheduler, pipeline, retention, lock |
+//! | [`mod@endpoint`] | the metrics endpoint of this process, and its pages |
 //! | [`attach`] | how processes find and attach to the collector of a database, and take its place |
 //! | [`mail`] | the outbox worker and its SMTP clients |
 //! | [`troubles`] | what is wrong with the collector itself, and the mails about that |
@@ -30,6 +31,7 @@ pub mod attach;
 pub mod audit;
 pub mod collector;
 pub mod config_source;
+pub mod endpoint;
 pub mod error;
 pub mod mail;
 pub mod process;

@@ -50,7 +50,7 @@ pub use agent_path::AgentPath;
 pub use choices::{AgentKeeping, AttachmentFormat, HostKeyPolicy, OpensshFiles, SmtpSecurity};
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
-pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};
+pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Metrics, Smtp, SmtpLogin, Ssh};
 pub use span::show_duration;
 
 /// The file that is read where no other is named.

@@ -16,6 +16,7 @@
 //! | [`headless`] | edge: the result table, the JSON document, metrics, exported rows, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, thin terminal layer: a reader of events | `fleet` |
 //! | [`relay`] | edge: the event stream outside this process: recorded to a file, replayed, sent over a Unix socket | `fleet`, `bus` |
+//! | [`endpoint`] | edge: an HTTP server that only answers questions, within limits | nothing |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |
 //! | [`cli`] | arguments | `fleet`, `config`, `age` |
 //! | [`app`] | the composition root: wires the edges, runs the sweeps, shuts down | everything |
@@ -48,6 +49,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod endpoint;
 pub mod fleet;
 pub mod headless;
 pub mod mail;

@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    endpoint::error::EndpointError,
     process::{descriptors::TooFewDescriptors, hidden_input::InputError},
     run::output_file::OutputError,
 };
@@ -71,6 +72,9 @@ pub enum RunError {
     /// TLS for the SMTP server cannot be set up.
     #[error(transparent)]
     Smtp(#[from] SetupError),
+    /// The metrics endpoint cannot listen.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// This process may open too few files.
     #[error(transparent)]
     TooFewFiles(#[from] TooFewDescriptors),
@@ -127,6 +131,7 @@ impl RunError {
             | Self::Record(_)
             | Self::Replay(_)
             | Self::Smtp(_)
+            | Self::Endpoint(_)
             | Self::TooFewFiles(_)
             | Self::NoThreads(_)
             | Self::EmptySpan

@@ -6,6 +6,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs, io,
     io::Read as _,
+    net::TcpListener,
     ops::Range,
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
@@ -130,6 +131,7 @@ pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings
         inspector.look_at(&thing, &places);
     }
     inspector.files_of_database(root);
+    inspector.metrics(root);
 }
 
 /// Warnings about a directory of agents and its files whose permissions are too wide. Whether the agents can be used is
@@ -204,6 +206,24 @@ impl Inspector<'_> {
         for (role, directory) in directories_above(file) {
             if let Some((problem, hint)) = self.directory(role, &directory) {
                 self.findings.warning_of_file(problem, hint);
+            }
+        }
+    }
+
+    /// Reports an address that is not one of this machine. Whether the port is free cannot be checked: a running collector
+    /// uses it.
+    fn metrics(&mut self, root: &Element) {
+        for element in root.children.iter().filter(|child| child.name.text == "metrics") {
+            let Some(listen) = element.attribute("listen") else { continue };
+            let Ok(address) = values::listen(&listen.value.text) else { continue };
+            if let Err(error) = TcpListener::bind((address.ip(), 0))
+                && error.kind() == io::ErrorKind::AddrNotAvailable
+            {
+                self.findings.error(
+                    listen.value.at.clone(),
+                    "`listen`: no network interface of this machine has this address",
+                    "write 127.0.0.1 or [::1] for this machine alone, or the address of one of its interfaces (`ip address`)",
+                );
             }
         }
     }
@@ -506,6 +526,7 @@ impl Sources {
                     | ValueKind::Measure
                     | ValueKind::MeasureOrChoice(_)
                     | ValueKind::Address
+                    | ValueKind::Socket
                     | ValueKind::Servers
                     | ValueKind::Path
                     | ValueKind::PathOrChoice(_)

@@ -120,6 +120,7 @@ impl Config {
                     database,
                     smtp,
                     ssh,
+                    metrics: settings.metrics,
                     clients: clients.clients,
                     file: PathBuf::from(file_name),
                     whole: true,

@@ -1,6 +1,6 @@
 //! A valid configuration, as the rest of the program uses it.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use lettre::message::Mailbox;
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub smtp: Smtp,
     /// `<ssh>`.
     pub ssh: Ssh,
+    /// `<metrics>`; `None` if there is none.
+    pub metrics: Option<Metrics>,
     /// Every client, with groups and ranges expanded, in the order of the file. There is at least one, and identities
     /// are unique. Written names are unique too. A client without a name is named after its `ip`, so clients at several
     /// ports of one address share a name.
@@ -106,6 +108,13 @@ pub struct SmtpLogin {
     pub username: String,
     /// Its password.
     pub password: SecretSource,
+}
+
+/// The endpoint for Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where it listens.
+    pub listen: SocketAddr,
 }
 
 /// How the host keys of clients are verified.

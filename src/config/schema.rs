@@ -39,6 +39,8 @@ pub(super) enum ValueKind {
     MeasureOrChoice(&'static [&'static str]),
     /// An IP address or a host name, possibly with ranges.
     Address,
+    /// An IP address of this machine and a port.
+    Socket,
     /// Servers, each by its name or as `user@host:port`.
     Servers,
     /// The path of a file.
@@ -67,6 +69,7 @@ impl ValueKind {
             Self::Metric => ([].as_slice(), Metric::ALL.as_slice()),
             Self::Measure
             | Self::Address
+            | Self::Socket
             | Self::Servers
             | Self::Path
             | Self::Mail
@@ -115,7 +118,7 @@ pub(super) const AGENT: [&str; 3] = ["keep", "remove", "installed"];
 pub(super) const EVERY: &str = "every";
 
 /// Wrong names that people are likely to write. Messages may repeat such a name, because it cannot contain a secret.
-pub(super) const FOREIGN_NAMES: [&str; 61] = [
+pub(super) const FOREIGN_NAMES: [&str; 60] = [
     "account",
     "address",
     "agents",
@@ -160,7 +163,6 @@ pub(super) const FOREIGN_NAMES: [&str; 61] = [
     "machine",
     "memory",
     "metric",
-    "metrics",
     "node",
     "notes",
     "notify",
@@ -246,7 +248,7 @@ pub(super) const FOREIGN_WORDS: [&str; 59] = [
 pub(super) const ROOT: &str = "config";
 
 /// Every element.
-pub(super) const ELEMENTS: [ElementKind; 11] = [
+pub(super) const ELEMENTS: [ElementKind; 12] = [
     ElementKind { name: ROOT, parents: &[], attributes: &[] },
     ElementKind {
         name: "collector",
@@ -300,6 +302,11 @@ pub(super) const ELEMENTS: [ElementKind; 11] = [
             with("host-keys", ValueKind::Choice(&HOST_KEYS), "accept-new"),
             with("config", ValueKind::PathOrChoice(&YES_OR_NO), "yes"),
         ],
+    },
+    ElementKind {
+        name: "metrics",
+        parents: &[ROOT],
+        attributes: &[with("listen", ValueKind::Socket, "127.0.0.1:9469")],
     },
     ElementKind {
         name: "alerts",

@@ -1,5 +1,5 @@
 //! Reads the elements that occur once and concern the whole fleet: `<collector>`, `<database>`, `<smtp>`, `<ssh>`,
-//! `<alerts>`. Each value is kept together with whether it was written or is the default. The clients are read
+//! `<metrics>`, `<alerts>`. Each value is kept together with whether it was written or is the default. The clients are read
 //! elsewhere.
 
 use std::{
@@ -17,7 +17,7 @@ use super::{
     fields::{self, Field, field},
     identity_file,
     loaded::Setting,
-    model::{Collector, Database, Smtp, SmtpLogin, Ssh},
+    model::{Collector, Database, Metrics, Smtp, SmtpLogin, Ssh},
     openssh,
     safe_text::{self, SafeText, words},
     schema,
@@ -44,6 +44,8 @@ pub(super) struct Settings {
     pub database: Option<Database>,
     pub smtp: Option<Smtp>,
     pub ssh: Option<Ssh>,
+    /// `None` also if there is no `<metrics>`.
+    pub metrics: Option<Metrics>,
     pub repeat: Repeat,
     pub recovery: bool,
     /// Every value, in the order of the schema.
@@ -128,6 +130,9 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let ssh = || Some(Ssh { known_hosts: known_hosts?, host_keys: host_keys?, config: config? });
     let ssh = ssh();
 
+    reader.enter("metrics");
+    let metrics = reader.element.and_then(|element| metrics(&mut reader, element));
+
     reader.enter("alerts");
     let repeat = reader.value("repeat", values::repeat).unwrap_or(Repeat::Every);
     let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
@@ -142,10 +147,24 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         database,
         smtp,
         ssh,
+        metrics,
         repeat,
         recovery,
         shown: reader.shown,
     }
+}
+
+fn metrics(reader: &mut Reader<'_>, element: &Element) -> Option<Metrics> {
+    let listen = reader.value("listen", values::listen)?;
+    if !listen.ip().to_canonical().is_loopback() {
+        reader.findings.warning(
+            fields::place(element, "listen"),
+            "everybody who reaches this address can read the metrics, with the names and addresses of all clients: there is \
+             no password and no encryption",
+            "write listen=\"127.0.0.1:9469\", or let a firewall admit only your Prometheus",
+        );
+    }
+    Some(Metrics { listen })
 }
 
 fn smtp(reader: &mut Reader<'_>, secrets: SecretContext<'_>) -> Option<Smtp> {

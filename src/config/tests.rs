@@ -59,7 +59,8 @@ fn check(text: &str, expected: &str) {
 
 #[test]
 fn the_sample_of_the_mission_is_read_as_it_stands() {
-    let Config { collector, database, smtp, ssh, clients, file, whole } = valid(SAMPLE).config;
+    let Config { collector, database, smtp, ssh, metrics, clients, file, whole } = valid(SAMPLE).config;
+    assert_eq!(metrics, None);
     assert_eq!((file.as_path(), whole), (Path::new("config.xml"), true));
     let [client] = clients.as_slice() else { panic!("{clients:?}") };
     assert_eq!(client.id, ClientId::new("127.0.0.1", 22));

@@ -2,7 +2,7 @@
 //! file.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::{NonZeroU32, NonZeroUsize},
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -197,6 +197,24 @@ pub(super) fn port(text: &str) -> Result<u16, ValueError> {
             words![safe_text::number(text), " is not a valid port"],
             "write a whole number from 1 to 65535",
         )),
+    }
+}
+
+/// `listen`: an IP address of this machine, or `localhost`, and a port.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, ValueError> {
+    const HINT: &str = "write an address of this machine and a port, like `127.0.0.1:9469` or `[::1]:9469`";
+    let localhost = text.strip_prefix("localhost:").map(|port| format!("{}:{port}", Ipv4Addr::LOCALHOST));
+    match localhost.as_deref().unwrap_or(text).parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => Ok(address),
+        Ok(_) => Err(ValueError::new("0 is not a valid port", "write a port from 1 to 65535")),
+        Err(_) => Err(match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => ValueError::new("this address has no port", "add the port: `127.0.0.1:9469`"),
+            Ok(IpAddr::V6(_)) => ValueError::new(
+                "this address has no port",
+                "write the address in brackets, and the port after them: `[::1]:9469`",
+            ),
+            Err(_) => ValueError::new("this is not an address with a port", HINT),
+        }),
     }
 }
 

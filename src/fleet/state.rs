@@ -18,6 +18,7 @@ use super::{
     metric::Observed,
     reading::Usage,
     roster::Roster,
+    totals::Totals,
 };
 
 /// How many ended sweeps are kept.
@@ -29,6 +30,9 @@ pub struct Fleet {
     clients: Roster,
     sweeps: VecDeque<SweepView>,
     mails: MailTally,
+    // Old recordings do not have them.
+    #[serde(default)]
+    totals: Totals,
     alerts: AlertList,
     paused: bool,
     // Old recordings do not have it.
@@ -99,6 +103,9 @@ impl Fleet {
     /// Applies one event. Events about clients that are no longer configured are ignored.
     pub fn apply(&mut self, event: &Event) {
         self.alerts.apply(event);
+        if event.client.as_ref().is_none_or(|id| self.clients.get(id).is_some()) {
+            self.totals.apply(event);
+        }
         match &event.kind {
             EventKind::Configured { clients } => self.configure(clients),
             EventKind::SweepStarted { number, trigger, clients } => {
@@ -194,6 +201,12 @@ impl Fleet {
         self.sweeps.back()
     }
 
+    /// The sweep that started last of those that have ended.
+    #[must_use]
+    pub fn newest_ended_sweep(&self) -> Option<&SweepView> {
+        self.sweeps.iter().rev().find(|sweep| sweep.duration_ms.is_some())
+    }
+
     /// The last sweep that the schedule started, of those that are kept.
     #[must_use]
     pub fn newest_scheduled_sweep(&self) -> Option<&SweepView> {
@@ -204,6 +217,12 @@ impl Fleet {
     #[must_use]
     pub fn mails(&self) -> MailTally {
         self.mails
+    }
+
+    /// What was done since the process was started.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// The alerts, open and ended, and the mails about them.

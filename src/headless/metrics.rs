@@ -1,111 +1,24 @@
-//! The state of a fleet in the text format of Prometheus (version 0.0.4), for the textfile collector. Every metric is a
-//! gauge of the current value; there is no history.
+//! The state of a fleet as text for Prometheus: for the textfile collector, and for the metrics endpoint, which also tells about
+//! the collector. A metric is a gauge of the current value, or a counter since the collector was started; there is no history.
 //!
 //! Other programs rely on the names. Units are base units: seconds, bytes, ratios from 0 to 1. A value that was not
 //! measured has no line. A client whose last collection failed has no lines of measured values.
 
-use std::io;
-
-use prometheus::{
-    TextEncoder,
-    proto::{self, LabelPair, Metric as Line, MetricFamily, MetricType},
-};
+use std::{collections::BTreeMap, io};
 
 use crate::fleet::{
-    Bytes, Metric, Percent, Reading, SweepId,
-    metric::{Gauge, Instance, Unit},
-    state::{ClientView, Finished, Fleet, SweepView},
+    FailureKind, SweepId,
+    state::{ClientView, Fleet, SweepView},
 };
 
-/// A gauge for a number of a reading that is not the value of a metric.
-struct Companion {
-    /// The metric before whose gauge it is written.
-    before: Metric,
-    gauge: Gauge,
-    value: fn(&Reading) -> Option<f64>,
-}
+use clients::Row;
+pub use text::Exposition;
+use text::Family;
+pub use whole::{RunningCollector, StoredMails};
 
-const COMPANIONS: [Companion; 9] = [
-    Companion {
-        before: Metric::Memory,
-        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "Memory, bytes." },
-        value: |reading| Some(bytes(reading.memory?.total)),
-    },
-    Companion {
-        before: Metric::Memory,
-        gauge: Gauge { name: "fleetsweep_memory_used_bytes", help: "Memory in use (total less available), bytes." },
-        value: |reading| Some(bytes(reading.memory?.used)),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_swap_total_bytes", help: "Swap, bytes." },
-        value: |reading| Some(bytes(reading.swap?.total)),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_swap_used_bytes", help: "Swap in use, bytes." },
-        value: |reading| Some(bytes(reading.swap?.used)),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_uptime_seconds", help: "Time since the client was booted, seconds." },
-        value: |reading| Some(reading.uptime_seconds? as f64),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_load1", help: "Load average over 1 minute, of the whole machine." },
-        value: |reading| Some(reading.load?[0]),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_load5", help: "Load average over 5 minutes, of the whole machine." },
-        value: |reading| Some(reading.load?[1]),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge { name: "fleetsweep_load15", help: "Load average over 15 minutes, of the whole machine." },
-        value: |reading| Some(reading.load?[2]),
-    },
-    Companion {
-        before: Metric::Disk,
-        gauge: Gauge {
-            name: "fleetsweep_fullest_disk_usage_ratio",
-            help: "Use of the fullest mounted file system as df counts, 0 to 1.",
-        },
-        value: |reading| Some(Unit::Percent.to_base(reading.disk_percent()?.get())),
-    },
-];
-
-/// A gauge about a collection, whether it failed or not: name, help and value.
-type Told = (&'static str, &'static str, fn(&Finished) -> f64);
-
-const TOLD: [Told; 4] = [
-    ("fleetsweep_up", "Whether the last collection of the client succeeded: 1, or 0.", |last| {
-        if last.failure.is_none() { 1.0 } else { 0.0 }
-    }),
-    (
-        "fleetsweep_last_collection_timestamp_seconds",
-        "When the last collection of the client ended, seconds since the epoch.",
-        |last| last.at.as_millisecond() as f64 / 1000.0,
-    ),
-    (
-        "fleetsweep_last_collection_duration_seconds",
-        "How long the last collection of the client took with every attempt, seconds.",
-        |last| seconds(last.duration_ms),
-    ),
-    ("fleetsweep_last_collection_attempts", "How many attempts the last collection of the client took.", |last| {
-        f64::from(last.attempts)
-    }),
-];
-
-/// The mails that the database holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StoredMails {
-    /// Not yet accepted by the SMTP server.
-    pub waiting: u64,
-    /// Permanently refused, or given up; `None` if unknown.
-    pub refused: Option<u64>,
-}
+mod clients;
+mod text;
+mod whole;
 
 /// The metrics of one ended sweep and its clients. Empty if the fleet does not have the sweep.
 ///
@@ -114,8 +27,9 @@ pub struct StoredMails {
 pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails: StoredMails) -> io::Result<String> {
     let Some(view) = fleet.sweep(sweep) else { return Ok(String::new()) };
     let swept = |client: &&ClientView| client.last.as_ref().is_some_and(|last| last.sweep == sweep);
-    let clients = view.clients.iter().filter_map(|id| fleet.client(id)).filter(swept).collect();
-    text(fleet, clients, Some(view), mails)
+    let mut metrics = Metrics::new();
+    metrics.add(fleet, view.clients.iter().filter_map(|id| fleet.client(id)).filter(swept))?;
+    metrics.write(Exposition::Text, &Whole { mails, sweep: Some(view), collector: None })
 }
 
 /// The metrics of the current fleet and of the last sweep that ended.
@@ -123,151 +37,75 @@ pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails: StoredMails) -> io::Result
 /// # Errors
 /// Only if a metric name or label is invalid, which no fleet can cause.
 pub fn of_fleet(fleet: &Fleet, sweep: Option<&SweepView>, mails: StoredMails) -> io::Result<String> {
-    text(fleet, fleet.clients().collect(), sweep, mails)
+    let mut metrics = Metrics::new();
+    metrics.add(fleet, fleet.clients())?;
+    metrics.write(Exposition::Text, &Whole { mails, sweep, collector: None })
 }
 
-fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mails: StoredMails) -> io::Result<String> {
-    let mut families = Vec::new();
-    for (name, help, value) in TOLD {
-        let line = |client: &&ClientView| Some(line(labels(client), value(client.last.as_ref()?)));
-        families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
+/// What is told beside the clients.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'a> {
+    /// The mails in the database.
+    pub mails: StoredMails,
+    /// The last sweep that has ended.
+    pub sweep: Option<&'a SweepView>,
+    /// The collector, if it runs, and its fleet.
+    pub collector: Option<(&'a RunningCollector, &'a Fleet)>,
+}
+
+/// Metrics that are being written. Clients can be added in several steps, so that a large fleet need not be locked for long.
+#[derive(Debug)]
+pub struct Metrics {
+    clients: Vec<(Row, Family)>,
+    failed: BTreeMap<FailureKind, u64>,
+}
+
+impl Metrics {
+    /// Without clients.
+    #[must_use]
+    pub fn new() -> Self {
+        let clients = clients::rows().into_iter().map(|row| (row, Family::new(row.head))).collect();
+        Self { clients, failed: BTreeMap::new() }
     }
-    let measured: Vec<(&ClientView, &Reading)> =
-        clients.iter().filter_map(|client| Some((*client, fresh(client)?))).collect();
-    for metric in Metric::ALL {
-        for Companion { gauge: Gauge { name, help }, value, .. } in COMPANIONS.iter().filter(|it| it.before == metric) {
-            let line = |(client, reading): &(&ClientView, &Reading)| Some(line(labels(client), value(reading)?));
-            families.push(gauge(name, help, measured.iter().filter_map(line).collect()));
+
+    /// Adds clients. A client must not be added twice.
+    ///
+    /// # Errors
+    /// Only if a metric name or label is invalid, which no fleet can cause.
+    pub fn add<'a>(&mut self, fleet: &Fleet, clients: impl IntoIterator<Item = &'a ClientView>) -> io::Result<()> {
+        let clients: Vec<&ClientView> = clients.into_iter().collect();
+        for (row, family) in &mut self.clients {
+            family.add(clients.iter().flat_map(|client| row.samples(fleet, client)).collect())?;
         }
-        if let Some(Gauge { name, help }) = metric.spec().gauge {
-            let lines = measured.iter().flat_map(|(client, _)| of_metric(metric, client));
-            families.push(gauge(name, help, lines.collect()));
+        for failure in clients.iter().filter_map(|client| client.failure()) {
+            *self.failed.entry(failure.kind).or_default() += 1;
         }
+        Ok(())
     }
-    families.push(gauge(
-        "fleetsweep_core_usage_ratio",
-        "CPU use of one core since the last collection, 0 to 1.",
-        clients.iter().flat_map(|client| cores(client)).collect(),
-    ));
-    families.push(gauge(
-        "fleetsweep_alerts_open",
-        "Open alerts of the client by type.",
-        clients.iter().flat_map(|client| alerts(fleet, client)).collect(),
-    ));
-    families.push(gauge(
-        "fleetsweep_mails_waiting",
-        "Mails that the SMTP server has not taken yet.",
-        vec![line(Vec::new(), mails.waiting as f64)],
-    ));
-    families.push(gauge(
-        "fleetsweep_mails_refused",
-        "Mails that were refused for good or given up and that the database still holds.",
-        mails.refused.map(|refused| line(Vec::new(), refused as f64)).into_iter().collect(),
-    ));
-    if let Some(sweep) = sweep {
-        families.extend(of_last_sweep(sweep));
+
+    /// The text.
+    ///
+    /// # Errors
+    /// Only if a metric name or label is invalid, which no fleet can cause.
+    pub fn write(self, exposition: Exposition, whole: &Whole<'_>) -> io::Result<String> {
+        let Self { clients, failed } = self;
+        let mut rows = whole::failed(|kind| failed.get(&kind).copied().unwrap_or(0));
+        rows.extend(whole::mails(whole.mails));
+        rows.extend(whole.sweep.map(whole::sweep).unwrap_or_default());
+        rows.extend(whole.collector.map(|(collector, fleet)| whole::collector(collector, fleet)).unwrap_or_default());
+        let mut text = String::new();
+        for family in clients.iter().map(|(_, family)| family).chain(&whole::families(rows)?) {
+            family.write(exposition, &mut text);
+        }
+        text.push_str(exposition.end());
+        Ok(text)
     }
-    // A metric without lines has no HELP and TYPE lines either.
-    families.retain(|family| !family.get_metric().is_empty());
-    TextEncoder::new().encode_to_string(&families).map_err(io::Error::other)
 }
 
-/// The values of a metric, one line for each instance.
-fn of_metric(metric: Metric, client: &ClientView) -> Vec<Line> {
-    let spec = metric.spec();
-    let line = |(instance, value): (Instance, f64)| {
-        let mut labels = labels(client);
-        labels.extend(spec.scope.label().map(|name| label(name, instance.name())));
-        line(labels, spec.unit.to_base(value))
-    };
-    client.sample.values(metric).measured().into_iter().map(line).collect()
-}
-
-/// The reading of the last collection.
-fn fresh(client: &ClientView) -> Option<&Reading> {
-    let last = client.last.as_ref()?;
-    last.failure.is_none().then_some(())?;
-    client.reading.as_ref().map(|(_, reading)| &**reading)
-}
-
-fn cores(client: &ClientView) -> Vec<Line> {
-    let cores = fresh(client).map(|reading| reading.cores.as_slice()).unwrap_or_default();
-    let line = |(core, percent): (usize, &Percent)| {
-        let mut labels = labels(client);
-        labels.push(label("core", &core.to_string()));
-        line(labels, Unit::Percent.to_base(percent.get()))
-    };
-    cores.iter().enumerate().map(line).collect()
-}
-
-/// Every type has a line, so that the value goes to 0 when an alert ends.
-fn alerts(fleet: &Fleet, client: &ClientView) -> Vec<Line> {
-    let line = |metric: Metric| {
-        let mut labels = labels(client);
-        labels.push(label("type", metric.word()));
-        let open = fleet.alerts().open_of(&client.card.id).filter(|alert| alert.metric == metric).count();
-        line(labels, open as f64)
-    };
-    Metric::ALL.into_iter().map(line).collect()
-}
-
-fn of_last_sweep(sweep: &SweepView) -> Vec<MetricFamily> {
-    let one = |value| vec![line(Vec::new(), value)];
-    let clients = |result, count: usize| line(vec![label("result", result)], count as f64);
-    vec![
-        gauge(
-            "fleetsweep_last_sweep_start_timestamp_seconds",
-            "When the last sweep began, seconds since the epoch.",
-            one(sweep.started_at.as_millisecond() as f64 / 1000.0),
-        ),
-        gauge(
-            "fleetsweep_last_sweep_duration_seconds",
-            "How long the last sweep took, seconds.",
-            sweep.duration_ms.map(seconds).map(one).unwrap_or_default(),
-        ),
-        gauge(
-            "fleetsweep_last_sweep_clients",
-            "Clients of the last sweep by result.",
-            vec![clients("ok", sweep.ok), clients("failed", sweep.failed)],
-        ),
-    ]
-}
-
-fn gauge(name: &str, help: &str, lines: Vec<Line>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(MetricType::GAUGE);
-    family.set_metric(lines);
-    family
-}
-
-fn line(labels: Vec<LabelPair>, value: f64) -> Line {
-    let mut gauge = proto::Gauge::default();
-    gauge.set_value(value);
-    let mut line = Line::from_gauge(gauge);
-    line.set_label(labels);
-    line
-}
-
-fn labels(client: &ClientView) -> Vec<LabelPair> {
-    let id = &client.card.id;
-    vec![label("client", &client.card.name), label("ip", id.address()), label("port", &id.port().to_string())]
-}
-
-fn label(name: &str, value: &str) -> LabelPair {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    label
-}
-
-fn bytes(Bytes(bytes): Bytes) -> f64 {
-    bytes as f64
-}
-
-fn seconds(milliseconds: u64) -> f64 {
-    milliseconds as f64 / 1000.0
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 #[cfg(test)]
@@ -277,11 +115,13 @@ mod tests {
     use super::*;
     use crate::{
         fleet::{
-            ClientId, Event, EventKind,
+            ClientId, Event, EventKind, Metric,
             alert::{HoldReason, Notice},
             alerts::AlertView,
             event::ClientCard,
             history::StoredHistory,
+            metric::Instance,
+            troubles::TroubleKind,
         },
         headless::table::tests::{SWEEP, swept},
     };
@@ -290,7 +130,47 @@ mod tests {
     fn a_sweep_is_told_with_help_type_and_base_units() {
         let mut fleet = swept();
         fleet.remember(StoredHistory { clients: Vec::new(), alerts: vec![alert()] });
-        insta::assert_snapshot!(of_sweep(&fleet, SWEEP, StoredMails { waiting: 2, refused: Some(3) }).unwrap());
+        insta::assert_snapshot!(of_sweep(&fleet, SWEEP, StoredMails { waiting: Some(2), refused: Some(3) }).unwrap());
+    }
+
+    #[test]
+    fn a_running_collector_is_told_in_both_formats() {
+        let fleet = swept();
+        let collector = RunningCollector {
+            started_at: Timestamp::UNIX_EPOCH,
+            interval: std::time::Duration::from_secs(60),
+            troubles: vec![TroubleKind::Mail],
+        };
+        let text = |exposition| {
+            let mut metrics = Metrics::new();
+            let mails = StoredMails { waiting: Some(2), refused: Some(3) };
+            let all: Vec<_> = fleet.clients().collect();
+            let (some, others) = all.split_at(1);
+            // Clients that are added in several steps stay in their families.
+            metrics.add(&fleet, some.iter().copied()).unwrap();
+            metrics.add(&fleet, others.iter().copied()).unwrap();
+            let whole = Whole { mails, sweep: fleet.sweep(SWEEP), collector: Some((&collector, &fleet)) };
+            metrics.write(exposition, &whole).unwrap()
+        };
+        let (plain, open_metrics) = (text(Exposition::Text), text(Exposition::OpenMetrics));
+        assert!(plain.starts_with(of_fleet(&fleet, None, StoredMails::default()).unwrap().as_str()), "{plain}");
+        let (_, of_collector) = open_metrics.split_once("# TYPE fleetsweep_clients_failed").unwrap();
+        insta::assert_snapshot!(format!("# TYPE fleetsweep_clients_failed{of_collector}"));
+        // Both have the same samples.
+        let samples =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(samples(&plain), samples(&open_metrics));
+    }
+
+    #[test]
+    fn every_family_has_a_name_and_a_help_that_need_no_escapes() {
+        let mut names: Vec<&str> = clients::rows().iter().map(|row| row.head.name).collect();
+        assert!(clients::rows().iter().all(|row| !row.head.help.contains(['\\', '"', '\n'])));
+        assert!(names.iter().all(|name| name.starts_with("fleetsweep_")), "{names:?}");
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 
     fn alert() -> AlertView {
@@ -310,12 +190,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_has_no_line() {
-        let text = of_fleet(&Fleet::default(), None, StoredMails::default()).unwrap();
-        assert_eq!(
-            text,
-            "# HELP fleetsweep_mails_waiting Mails that the SMTP server has not taken yet.\n\
-             # TYPE fleetsweep_mails_waiting gauge\nfleetsweep_mails_waiting 0\n"
-        );
+        let nothing = Fleet::default();
+        let text = of_fleet(&nothing, None, StoredMails { waiting: Some(0), refused: None }).unwrap();
+        let zeros = |line: &str| line.starts_with("fleetsweep_clients_failed{") && line.ends_with("} 0");
+        let others: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !zeros(line)).collect();
+        assert_eq!(others, ["fleetsweep_mails_waiting 0"], "{text}");
+        assert_eq!(text.lines().filter(|line| zeros(line)).count(), FailureKind::ALL.len());
+        assert!(!of_fleet(&nothing, None, StoredMails::default()).unwrap().contains("mails"));
         assert_eq!(of_sweep(&Fleet::default(), SWEEP, StoredMails::default()).unwrap(), "");
         // A client that failed has no lines with the values of its previous collection.
         let text = of_fleet(&swept(), None, StoredMails::default()).unwrap();

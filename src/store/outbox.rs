@@ -337,8 +337,17 @@ pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
 
 pub(super) async fn counts(pool: &ReadPool) -> Result<MailCounts, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(String, i64)> =
-        fetch_all!(&mut transaction, (String, i64), "SELECT status, COUNT(*) FROM mails GROUP BY status")?;
+    let rows = fetch_all!(&mut transaction, (String, i64), "SELECT status, COUNT(*) FROM mails GROUP BY status")?;
+    by_status(rows)
+}
+
+pub(super) async fn unsent(pool: &ReadPool) -> Result<MailCounts, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let query = "SELECT status, COUNT(*) FROM mails WHERE status IN ('waiting', 'refused') GROUP BY status";
+    by_status(fetch_all!(&mut transaction, (String, i64), query)?)
+}
+
+fn by_status(rows: Vec<(String, i64)>) -> Result<MailCounts, sqlx::Error> {
     let mut counts = MailCounts::default();
     for (status, count) in rows {
         let count = from_count(count)?;

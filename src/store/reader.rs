@@ -351,6 +351,15 @@ impl Reader {
         self.answer(outbox::counts(&self.pool)).await
     }
 
+    /// The number of mails that are not sent, by status. Unlike [`mail_counts`](Self::mail_counts), it does not depend on
+    /// how many were sent.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn unsent_mails(&self) -> Result<MailCounts, StoreError> {
+        self.answer(outbox::unsent(&self.pool)).await
+    }
+
     /// When the next waiting mail is due; `None` if none waits.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod beside;
 mod command_line;
 mod crash;
 mod descriptors;
+mod endpoint;
 mod events;
 mod exit;
 mod export;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        endpoint::trials(),
         secrets::trials(),
         service::trials(),
         crash::trials(),

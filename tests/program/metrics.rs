@@ -17,8 +17,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Prints what the parser of Prometheus' Python library finds in a text: name, type, help and samples of each metric.
 const PARSER: &str = "
-import json, sys
-from prometheus_client.parser import text_string_to_metric_families as parse
+import importlib, json, sys
+parse = importlib.import_module(sys.argv[2]).text_string_to_metric_families
 families = [[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]]
             for f in parse(open(sys.argv[1]).read())]
 json.dump(families, sys.stdout)
@@ -27,20 +27,34 @@ json.dump(families, sys.stdout)
 /// Name, type and help of a metric, and its samples: name, labels and value.
 type Family = (String, String, String, Vec<(String, BTreeMap<String, String>, f64)>);
 
+/// The formats, each with its parser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    OpenMetrics,
+}
+
 /// All samples of a text by metric and labels, as that parser reads them.
-async fn read(text: &str) -> BTreeMap<String, f64> {
+pub(crate) async fn read(text: &str, format: Format) -> BTreeMap<String, f64> {
+    let parser = match format {
+        Format::Text => "prometheus_client.parser",
+        Format::OpenMetrics => "prometheus_client.openmetrics.parser",
+    };
     let python = Fleetsweep::new("/usr/bin/python3");
     fs::write(python.path("text"), text).unwrap();
-    let outcome = python.run(["-c", PARSER, "text"]).await;
+    let outcome = python.run(["-c", PARSER, "text", parser]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}\n{text}");
     let families: Vec<Family> = serde_json::from_str(&outcome.stdout).unwrap();
     let mut lines = BTreeMap::new();
     let mut names = Vec::new();
     for (family, kind, help, samples) in families {
-        assert!(kind == "gauge" && !help.is_empty() && !samples.is_empty(), "{family} {kind} {help}");
+        let is_known = kind == "gauge" || kind == "counter";
+        assert!(is_known && !help.is_empty() && !samples.is_empty(), "{family} {kind} {help}");
         names.push(family);
         for (name, mut labels, value) in samples {
-            assert_eq!(Some(&name), names.last());
+            // Both parsers name a counter without its ending.
+            let of_counter = name.strip_suffix("_total").filter(|_| kind == "counter");
+            assert_eq!(Some(of_counter.unwrap_or(&name)), names.last().map(String::as_str));
             if let Some(port) = labels.remove("port") {
                 assert!(port.parse::<u16>().is_ok() && labels.remove("ip").is_some(), "{name} {labels:?}");
             }
@@ -62,8 +76,8 @@ async fn metrics_are_read_by_another_parser_and_agree_with_the_database() {
     let program = &fleet.program;
     let outcome = program.run(["--once", "--format", "prometheus"]).await;
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""), "{outcome:#?}");
-    let once = read(&outcome.stdout).await;
-    let exported = read(&printed(program, "export --format prometheus").await).await;
+    let once = read(&outcome.stdout, Format::Text).await;
+    let exported = read(&printed(program, "export --format prometheus").await, Format::Text).await;
     // The database stores milliseconds.
     for ((name, once), (also, exported)) in once.iter().zip(&exported) {
         assert!(name == also && (once - exported).abs() < 1.0 + once.abs() * 1e-9, "{name} {once}, {also} {exported}");
@@ -108,6 +122,6 @@ async fn metrics_are_read_by_another_parser_and_agree_with_the_database() {
             .all(|name| ["_up", "_last_collection_", "_alerts_open"].iter().any(|part| name.contains(part)))
     );
 
-    let some = read(&printed(program, "export --format prometheus --client client-2").await).await;
+    let some = read(&printed(program, "export --format prometheus --client client-2").await, Format::Text).await;
     assert!(some.contains_key("fleetsweep_up client-2") && !some.contains_key("fleetsweep_up client-1"), "{some:#?}");
 }

@@ -284,6 +284,8 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused(database: Data
         }]
     );
     assert_eq!(store.reader().mail_counts().await.unwrap(), MailCounts { waiting: 2, sent: 1, refused: 1 });
+    // The same without counting what was sent.
+    assert_eq!(store.reader().unsent_mails().await.unwrap(), MailCounts { waiting: 2, sent: 0, refused: 1 });
     store.mail_sent(uuid(3), at(60), "250 ok").await.unwrap();
     store.mail_sent(uuid(4), at(60), "250 ok").await.unwrap();
     assert_eq!(store.next_mail_at().await.unwrap(), None);

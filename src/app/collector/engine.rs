@@ -78,7 +78,7 @@ impl Engine {
         // Both tasks end with the store.
         tokio::spawn(outage::tell(store.status(), publisher.clone(), wakeup.clone()));
         tokio::spawn(troubles.clone().follow(store.status()));
-        let descriptors = Descriptors::of_process(costs)?;
+        let descriptors = Descriptors::of_process(costs, config.metrics.is_some())?;
         let composer = Arc::new(Composer::new()?);
         Ok(Self {
             store,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{
         config_source::ConfigSource,
+        endpoint::Endpoint,
         error::{RunError, chain},
         mail::outbox_worker::OutboxWorker,
         process::service_manager,
@@ -107,6 +108,8 @@ pub struct Inputs {
     pub requests: mpsc::Receiver<Request>,
     /// Requests to reload the configuration; `None` if there are none.
     pub reloads: Option<Signal>,
+    /// Its metrics endpoint, which listens already.
+    pub endpoint: Endpoint,
     /// Stops the collector.
     pub stop: CancellationToken,
 }
@@ -121,13 +124,14 @@ pub async fn serve(
     owner_record: OwnerRecord,
     source: &ConfigSource,
     config: Config,
-    Inputs { bus, mut requests, mut reloads, stop }: Inputs,
+    Inputs { bus, mut requests, mut reloads, mut endpoint, stop }: Inputs,
 ) -> Result<(), RunError> {
     let mut ticks = ticks(config.collector.interval);
     engine.publisher.describe(about(source, &config)).await;
     let prepared = Prepared::new(&engine, config).await?;
     engine.publisher.remember(engine.store.reader().memory().await?).await;
     let mut active = prepared.begin(&engine);
+    endpoint.pages().collect(&engine, bus.clone(), &active.config);
     let mut dispatcher = Dispatcher::new(engine.clone(), bus, active.pipeline.clone(), stop.clone());
     service_manager::ready(&active.status());
     loop {
@@ -150,7 +154,7 @@ pub async fn serve(
             }
             Some(()) = reload => {
                 service_manager::reloading();
-                match read_again(source, &engine, &active.config).await {
+                match read_again(source, &engine, &mut endpoint, &active.config).await {
                     Ok(next) => {
                         if next.config.collector.interval != active.config.collector.interval {
                             ticks = self::ticks(next.config.collector.interval);
@@ -159,6 +163,7 @@ pub async fn serve(
                         // The old outbox worker must end first, because two of them would send mails twice.
                         active.end().await;
                         active = next.begin(&engine);
+                        endpoint.pages().configure(&active.config);
                         dispatcher.pipeline = active.pipeline.clone();
                     }
                     Err(errors) => {
@@ -170,6 +175,8 @@ pub async fn serve(
         }
     }
     service_manager::stopping();
+    // The next collector may be waiting for the address.
+    endpoint.close().await;
     // Orders from here on are refused.
     drop(requests);
     tokio::join!(owner_record.withdraw(&engine.store), async { while dispatcher.ended().await.is_some() {} });
@@ -195,11 +202,23 @@ fn ticks(interval: Duration) -> Interval {
 }
 
 /// Reloads the configuration and prepares it. Returns the lines of the error if that fails.
-async fn read_again(source: &ConfigSource, engine: &Engine, before: &Config) -> Result<Prepared, Vec<String>> {
+async fn read_again(
+    source: &ConfigSource,
+    engine: &Engine,
+    endpoint: &mut Endpoint,
+    before: &Config,
+) -> Result<Prepared, Vec<String>> {
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);
     if database(&config) != database(before) {
         return Err(vec!["the database cannot be changed while the program runs: restart the program".to_owned()]);
     }
-    Prepared::new(engine, config).await.map_err(|error| vec![chain(&error)])
+    endpoint.listen(&config).await.map_err(|error| vec![chain(&error)])?;
+    let prepared = Prepared::new(engine, config).await.map_err(|error| vec![chain(&error)]);
+    if prepared.is_err()
+        && let Err(error) = endpoint.listen(before).await
+    {
+        tracing::error!("{}", chain(&error));
+    }
+    prepared
 }

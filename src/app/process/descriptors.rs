@@ -26,6 +26,10 @@ const SET_ASIDE: [(&str, usize, usize); 5] = [
 const MOST_ATTACHED: usize = 32;
 const FEW_ATTACHED: usize = 2;
 
+/// How many connections the metrics endpoint may have at once: normally, and with a low limit.
+const MOST_SCRAPED: usize = 16;
+const FEW_SCRAPED: usize = 2;
+
 /// The usual limit. Below it, few dashboards may attach.
 const CUSTOMARY: usize = 1024;
 
@@ -79,12 +83,15 @@ pub fn check_limit() -> Result<(), TooFewDescriptors> {
 }
 
 impl Descriptors {
-    /// The descriptors of this process. Must be called when everything that stays open is open.
+    /// The descriptors of this process. Must be called when everything that stays open is open. `is_scraped` is whether it
+    /// has a metrics endpoint.
     ///
     /// # Errors
     /// [`TooFewDescriptors`] if they are not enough for one collection.
-    pub fn of_process(costs: Costs) -> Result<Self, TooFewDescriptors> {
-        Self::new(limit(), open_now(), costs)
+    pub fn of_process(costs: Costs, is_scraped: bool) -> Result<Self, TooFewDescriptors> {
+        // The socket itself, and its connections.
+        let scraped = if is_scraped { 1 + most_scraped() } else { 0 };
+        Self::new(limit(), open_now() + scraped, costs)
     }
 
     fn new(limit: usize, open: usize, costs: Costs) -> Result<Self, TooFewDescriptors> {
@@ -146,6 +153,12 @@ impl Descriptors {
             what.join(", and ")
         ))
     }
+}
+
+/// How many connections the metrics endpoint may have at once.
+#[must_use]
+pub fn most_scraped() -> usize {
+    if limit() < CUSTOMARY { FEW_SCRAPED } else { MOST_SCRAPED }
 }
 
 fn costs_of_one(costs: Costs) -> usize {

@@ -132,7 +132,7 @@ async fn visit(
     let (publisher, _events) = Publisher::new();
     let collector = Collector::new(config, SessionKeeping::CloseAfterUse, publisher)?;
     let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
-    let descriptors = Descriptors::of_process(source.costs)?;
+    let descriptors = Descriptors::of_process(source.costs, false)?;
     let plan = descriptors.plan(wanted, clients);
     if let Some(shortfall) = descriptors.shortfall(plan, wanted, clients, false) {
         tracing::warn!("{shortfall}");

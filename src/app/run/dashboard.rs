@@ -13,6 +13,7 @@ use crate::{
             lock::{self, Opened},
         },
         config_source::ConfigSource,
+        endpoint::Endpoint,
         error::RunError,
         process::logging::LogTap,
         source::{Source, WAITING},
@@ -70,6 +71,8 @@ async fn own(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     tap.open_into(bus.handle());
+    let mut endpoint = Endpoint::default();
+    endpoint.listen(&config).await?;
     let (orders, requests) = Orders::new();
     let (shown, stream) = Source::own(&engine, &bus, orders.clone());
     let screen = start_screen(stop)?;
@@ -77,7 +80,7 @@ async fn own(
     readers.log(&bus);
     readers.record(&bus, record);
     let pump = pump(stream, screen.feed());
-    let own = OwnCollector { engine, config, bus, readers, orders, requests };
+    let own = OwnCollector { engine, config, bus, readers, orders, requests, endpoint };
     let ended = show(screen, shown, own.serve(source, Mode::Dashboard, None, stop), stop).await;
     settle(pump).await;
     ended

@@ -79,7 +79,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
             fleet.remember(reader.memory().await?);
             let sweeps = reader.sweeps(1).await?;
             let counts = reader.mail_counts().await?;
-            let mails = metrics::StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
+            let mails = metrics::StoredMails { waiting: Some(counts.waiting), refused: Some(counts.refused) };
             write(&mut output, metrics::of_fleet(&fleet, sweeps.last(), mails)?.as_bytes())?;
             output
         }

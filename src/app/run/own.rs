@@ -14,6 +14,7 @@ use crate::{
             main_loop::{self, Inputs},
         },
         config_source::ConfigSource,
+        endpoint::Endpoint,
         error::RunError,
     },
     bus::{EventBus, Orders, Request},
@@ -38,6 +39,8 @@ pub struct OwnCollector {
     pub orders: Orders,
     /// Receives the orders.
     pub requests: mpsc::Receiver<Request>,
+    /// Its metrics endpoint, which listens already.
+    pub endpoint: Endpoint,
 }
 
 impl OwnCollector {
@@ -53,9 +56,9 @@ impl OwnCollector {
         reloads: Option<Signal>,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
-        let Self { engine, config, bus, readers, orders, requests } = self;
+        let Self { engine, config, bus, readers, orders, requests, endpoint } = self;
         let (server, owner_record) = AttachServer::open(&engine, &bus.handle(), orders, mode).await;
-        let inputs = Inputs { bus: bus.handle(), requests, reloads, stop: stop.clone() };
+        let inputs = Inputs { bus: bus.handle(), requests, reloads, endpoint, stop: stop.clone() };
         let served = main_loop::serve(Arc::new(engine), owner_record, source, config, inputs).await;
         bus.finish().await;
         if let Some(server) = server {

@@ -11,7 +11,8 @@ use crate::{
             lock::{self, Opened, SERVICE_PATIENCE},
         },
         config_source::ConfigSource,
-        error::RunError,
+        endpoint::Endpoint,
+        error::{RunError, chain},
         process::{logging::LogTap, signals},
         troubles::mailer,
     },
@@ -46,10 +47,20 @@ pub async fn run(
     let mut readers = Readers::default();
     readers.log(&bus);
     readers.record(&bus, record);
-    match open(&config, source, publisher, stop).await {
+    let mut endpoint = Endpoint::default();
+    // It says that this process is starting. If another collector that is ending uses the address, it listens later.
+    if let Err(error) = endpoint.listen(&config).await {
+        tracing::debug!("not yet: {}", chain(&error));
+    }
+    let opened = async {
+        let engine = open(&config, source, publisher, stop).await?;
+        endpoint.listen(&config).await?;
+        Ok::<_, RunError>(engine)
+    };
+    match opened.await {
         Ok(engine) => {
             let (orders, requests) = Orders::new();
-            let own = OwnCollector { engine: *engine, config, bus, readers, orders, requests };
+            let own = OwnCollector { engine: *engine, config, bus, readers, orders, requests, endpoint };
             own.serve(source, Mode::Headless, reloads, stop).await
         }
         Err(failed) => {

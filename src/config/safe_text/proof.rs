@@ -1,7 +1,11 @@
 //! Decides for each type of value when a text is certainly of that type, so that it may be shown. If in doubt, it is
 //! hidden. Whether a value is valid is decided elsewhere.
 
-use std::{borrow::Cow, net::IpAddr, path::Path};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use lettre::message::Mailbox;
 use url::Url;
@@ -33,6 +37,7 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
             is_measure(text) || wrong_word(text, kind.words()).is_some()
         }
         ValueKind::Address => is_address(text),
+        ValueKind::Socket => is_socket(text),
         ValueKind::PathOrChoice(words) => words.contains(&text),
         ValueKind::Servers
         | ValueKind::Path
@@ -52,6 +57,7 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
             shown_if(in_any_state(kind, text), text)
         }
         ValueKind::Address => addresses(text),
+        ValueKind::Socket => shown_if(is_socket(text), text),
         ValueKind::Path => path(Path::new(text)),
         ValueKind::PathOrChoice(words) => {
             if words.contains(&text) {
@@ -111,6 +117,12 @@ fn is_address(text: &str) -> bool {
         last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic())
     };
     address.parse::<IpAddr>().is_ok() || is_domain(&address)
+}
+
+/// Whether a text is an IP address, or `localhost`, with a port.
+fn is_socket(text: &str) -> bool {
+    let of_localhost = text.strip_prefix("localhost:").is_some_and(|port| port.parse::<u16>().is_ok());
+    of_localhost || text.parse::<SocketAddr>().is_ok()
 }
 
 /// A text without its ranges; `None` if they are malformed or long.

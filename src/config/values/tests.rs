@@ -208,6 +208,37 @@ fn a_password_in_a_url_is_found() {
 }
 
 #[test]
+fn a_place_to_listen_is_an_address_with_a_port() {
+    const HINT: &str = "this is not an address with a port: write an address of this machine and a port, like \
+                        `127.0.0.1:9469` or `[::1]:9469`";
+    const NO_PORT: &str = "this address has no port: add the port: `127.0.0.1:9469`";
+    const NO_BRACKETS: &str =
+        "this address has no port: write the address in brackets, and the port after them: `[::1]:9469`";
+    for (text, expected) in [
+        ("127.0.0.1:9469", Ok("127.0.0.1:9469")),
+        ("localhost:9469", Ok("127.0.0.1:9469")),
+        ("[::1]:9469", Ok("[::1]:9469")),
+        ("0.0.0.0:80", Ok("0.0.0.0:80")),
+        ("127.0.0.1:0", Err("0 is not a valid port: write a port from 1 to 65535")),
+        ("127.0.0.1", Err(NO_PORT)),
+        ("::1", Err(NO_BRACKETS)),
+        ("[::1]", Err(NO_BRACKETS)),
+        ("::1:9469", Err(NO_BRACKETS)),
+        ("127.0.0.1:65536", Err(HINT)),
+        ("9469", Err(HINT)),
+        (":9469", Err(HINT)),
+        ("*:9469", Err(HINT)),
+        ("mon.example.com:9469", Err(HINT)),
+        ("http://127.0.0.1:9469", Err(HINT)),
+        ("127.0.0.1:9469/metrics", Err(HINT)),
+        (" 127.0.0.1:9469", Err(HINT)),
+        ("", Err(HINT)),
+    ] {
+        check(listen(text).map(|address| address.to_string()), expected.map(str::to_owned));
+    }
+}
+
+#[test]
 fn a_size_is_a_whole_number_with_a_unit() {
     for (text, expected) in [
         ("10GB", Some(10_000_000_000)),

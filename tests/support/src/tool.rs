@@ -58,6 +58,8 @@ pub enum Tool {
     Pgbouncer,
     /// libfaketime, which changes the clock of a program.
     Faketime,
+    /// Prometheus and its tool.
+    Prometheus,
     /// The parser of Prometheus' Python library.
     PrometheusParser,
     /// QEMU, which runs programs for 64-bit ARM.
@@ -103,6 +105,7 @@ impl Tool {
             Self::CodePam => &["google-authenticator"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
             Self::Age => &["age", "age-keygen"],
+            Self::Prometheus => &["prometheus", "promtool", "setpriv"],
             Self::Ssh => &["ssh"],
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
@@ -200,6 +203,7 @@ mod tests {
             ("sshd", "openssh-server"),
             ("exim4", "exim4-daemon-light"),
             ("mariadbd", "mariadb-server"),
+            ("promtool", "prometheus"),
             ("prometheus_client", "python3-prometheus-client"),
         ] {
             assert_eq!(package(program), expected);

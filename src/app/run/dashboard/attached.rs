@@ -13,6 +13,7 @@ use crate::{
             takeover::{self, NewCollector, TakeoverContext, TakeoverOutcome},
         },
         config_source::{ConfigSource, cards},
+        endpoint::Endpoint,
         error::{RunError, chain},
         process::{identity::actor, logging::LogTap},
         run::{own::OwnCollector, readers::Readers},
@@ -64,7 +65,12 @@ pub async fn run(
                 passed = out.send(Incoming::Frame(frame)).await;
             }
         });
-        let own = OwnCollector { engine, config, bus, readers, orders, requests };
+        let mut endpoint = Endpoint::default();
+        if let Err(error) = endpoint.listen(&config).await {
+            // The dashboard sweeps all the same: its operator is there to see it.
+            tracing::error!("there are no metrics: {}", chain(&error));
+        }
+        let own = OwnCollector { engine, config, bus, readers, orders, requests, endpoint };
         let ended = own.serve(source, Mode::Dashboard, None, stop).await;
         if let Err(error) = passing.await {
             tracing::error!("passing the stream to the dashboard failed: {error}");

@@ -158,11 +158,11 @@ impl RunResult {
     #[must_use]
     pub fn new(watched: SweepResult, scope: Scope, stored: Option<Stored>, database: Database) -> Self {
         let SweepResult { mut fleet, sweep, mut mails } = watched;
-        let mut outbox = StoredMails { waiting: mails.waiting, refused: None };
+        let mut outbox = StoredMails { waiting: Some(mails.waiting), refused: None };
         if let Some(Stored { alerts, mails: counts }) = stored {
             // For a client that failed, only the database has the alerts that stay open.
             fleet.remember(StoredHistory { clients: Vec::new(), alerts });
-            outbox = StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
+            outbox = StoredMails { waiting: Some(counts.waiting), refused: Some(counts.refused) };
             if scope == Scope::Collector {
                 mails.waiting = counts.waiting;
             }
