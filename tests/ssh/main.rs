@@ -78,7 +78,7 @@ support::trials! {
     needs(Sshd, Root, Zsh, Tmux) => what_takes_the_place_of_the_command_is_recognised;
     needs(Sshd, Root, CodePam) => a_code_that_is_asked_for_is_named_and_gets_no_password;
     needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
-    needs(Tinyssh, Sshd, Root) => a_server_that_closes_when_a_command_ends_is_collected_each_time;
+    needs(Tinyssh, Sshd, Root) => a_server_that_closes_when_a_command_ends_is_collected;
     needs() =>
         a_cancelled_client_is_stored_as_it_is_told,
         a_line_of_the_log_names_its_sweep_client_and_stage,

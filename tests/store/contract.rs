@@ -56,6 +56,8 @@ fn expected() -> Vec<Vec<String>> {
     let hour = |hours: i64| (AT + hours * HOUR) / HOUR * HOUR;
     vec![
         vec!["db|75.0|50.0".into(), "web|75.0|50.0".into()],
+        // No disk has been watched long enough.
+        Vec::new(),
         vec![format!("connect|connection refused|2|1|{}", AT + 2 * HOUR)],
         vec![format!("db|10.0.4.1|{}", AT + 10)],
         vec![
