@@ -21,6 +21,9 @@ const NEEDS_TERMINAL: [&str; 5] =
 const PASSWORD_EXPIRED: [&str; 2] = ["password change required", "password has expired"];
 const ASKS_FOR_EVER: &str = "something in its place asks for input without end";
 
+/// A menu that waits for an answer has printed less than this.
+const MENU_BYTES: usize = 2 << 10;
+
 /// How a command ended without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
@@ -49,8 +52,10 @@ pub(super) async fn first_reply(
     match timeout(patience.end, remote.reply(session, stage)).await {
         Ok(Ok(Some(_))) => Err(not_run_because("a startup file of the account waits for input before it")),
         Ok(Ok(None)) => Err(not_run(remote, stage, Ended::AtEndOfInput)),
-        // A menu that asks again and again. Before, it waited.
-        Ok(Err(Failure { kind: FailureKind::AnswerTooLarge | FailureKind::Misbehaved, .. })) => {
+        // A menu that asks again and again. Before, it waited; what printed without end then is no menu.
+        Ok(Err(Failure { kind: FailureKind::AnswerTooLarge | FailureKind::Misbehaved, .. }))
+            if printed < MENU_BYTES =>
+        {
             Err(remote.explain_with_output(not_run_because(ASKS_FOR_EVER)))
         }
         Err(_) if remote.printed_bytes() > 2 * printed => {
