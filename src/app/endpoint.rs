@@ -38,7 +38,7 @@ impl Serving {
     fn start(listen: SocketAddr, pages: &Arc<Pages>) -> io::Result<Self> {
         let server = Server::bind(listen)?;
         let stop = CancellationToken::new();
-        let limits = Limits::of(descriptors::most_scraped());
+        let limits = Limits::of(descriptors::metrics_connections());
         let task = tokio::spawn(server.run(pages::of(pages.clone()), limits, stop.clone()));
         tracing::info!("metrics are at http://{listen}/metrics");
         Ok(Self { listen, stop, task })

@@ -111,6 +111,12 @@ pub fn values(sample: &Sample, reading: Option<&Reading>) -> Vec<(Series, f64)> 
 /// How many parts of a unit are told apart.
 const PARTS: f64 = 1_000.0;
 
+/// A number of thousandths, as buckets have them, in the unit of the metric.
+#[must_use]
+pub fn in_unit(thousandths: f64) -> f64 {
+    thousandths / PARTS
+}
+
 /// The greatest value, which every database can store in four bytes.
 const GREATEST: f64 = 1e30;
 
@@ -156,13 +162,13 @@ impl Bucket {
     /// The mean, in the unit of the metric, rounded to thousandths like the values.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        (self.sum / f64::from(self.count.max(1))).round() / PARTS
+        in_unit((self.sum / f64::from(self.count.max(1))).round())
     }
 
     /// The value that was added last, in the unit of the metric.
     #[must_use]
     pub fn latest(&self) -> f64 {
-        self.last / PARTS
+        in_unit(self.last)
     }
 }
 

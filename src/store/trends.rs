@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use super::{
     convert::{client_id, from_ms, to_ms},
@@ -18,28 +19,34 @@ use super::{
 use crate::fleet::{
     ClientId,
     metric::Instance,
-    rollup::{Bucket, Quantity, Tier},
+    rollup::{self, Quantity, Tier},
     trend::{MOST_POINTS, Point, Trend, Trends, WINDOW_DAYS},
 };
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The start of a part of the history, and the mean of each slot in it.
-type Part = (
-    i64,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-);
+/// A part of the history of a group.
+struct Part {
+    start_ms: i64,
+    /// The mean of each slot, thousandths of a byte; `None` without a value.
+    means: [Option<f64>; SLOTS],
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for Part
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Type<R::Database> + Decode<'r, R::Database>,
+    f64: Type<R::Database> + Decode<'r, R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        let mut means = [None; SLOTS];
+        for (index, mean) in means.iter_mut().enumerate() {
+            *mean = row.try_get(1 + index)?;
+        }
+        Ok(Self { start_ms: row.try_get(0)?, means })
+    }
+}
 
 /// The means of a group in parts of equal length. Parameters: the length, group, tier, begin. The database makes them, so
 /// that few rows are read.
@@ -100,12 +107,11 @@ pub(super) async fn used_space(
             i64::from(Tier::Hour.seconds()),
             begin_ms
         )?;
-        for (start_ms, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11) in parts {
-            let means = [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11];
+        for Part { start_ms, means } in parts {
             let day = (start_ms + part_ms / 2) as f64 / DAY_MS as f64;
             for (slot, instance) in &series {
                 let Some(mean) = means.get(*slot).copied().flatten() else { continue };
-                let used_bytes = Bucket { count: 1, minimum: mean, sum: mean, maximum: mean, last: mean }.mean();
+                let used_bytes = rollup::in_unit(mean);
                 found.entry(instance.clone()).or_default().push(Point { day, used_bytes });
             }
         }
@@ -114,7 +120,7 @@ pub(super) async fn used_space(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct TrendRow {
     ip: String,
     port: i64,
     trends_at_ms: i64,
@@ -129,9 +135,9 @@ struct Row {
 pub(super) async fn trends(pool: &ReadPool) -> Result<(HashMap<ClientId, Trends>, Unreadable), sqlx::Error> {
     let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<Row> = fetch_readable!(
+    let rows: Vec<TrendRow> = fetch_readable!(
         &mut transaction,
-        Row,
+        TrendRow,
         &mut unreadable,
         "SELECT clients.ip, clients.port, clients.trends_at_ms, file_systems.mount, file_systems.trend_low,
          file_systems.trend_middle, file_systems.trend_high, file_systems.trend_is_steady

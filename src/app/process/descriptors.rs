@@ -27,8 +27,8 @@ const MOST_ATTACHED: usize = 32;
 const FEW_ATTACHED: usize = 2;
 
 /// How many connections the metrics endpoint may have at once: normally, and with a low limit.
-const MOST_SCRAPED: usize = 16;
-const FEW_SCRAPED: usize = 2;
+const USUAL_METRICS_CONNECTIONS: usize = 16;
+const FEW_METRICS_CONNECTIONS: usize = 2;
 
 /// The usual limit. Below it, few dashboards may attach.
 const CUSTOMARY: usize = 1024;
@@ -83,15 +83,15 @@ pub fn check_limit() -> Result<(), TooFewDescriptors> {
 }
 
 impl Descriptors {
-    /// The descriptors of this process. Must be called when everything that stays open is open. `is_scraped` is whether it
+    /// The descriptors of this process. Must be called when everything that stays open is open. `has_endpoint` is whether it
     /// has a metrics endpoint.
     ///
     /// # Errors
     /// [`TooFewDescriptors`] if they are not enough for one collection.
-    pub fn of_process(costs: Costs, is_scraped: bool) -> Result<Self, TooFewDescriptors> {
+    pub fn of_process(costs: Costs, has_endpoint: bool) -> Result<Self, TooFewDescriptors> {
         // The socket itself, and its connections.
-        let scraped = if is_scraped { 1 + most_scraped() } else { 0 };
-        Self::new(limit(), open_now() + scraped, costs)
+        let of_endpoint = if has_endpoint { 1 + metrics_connections() } else { 0 };
+        Self::new(limit(), open_now() + of_endpoint, costs)
     }
 
     fn new(limit: usize, open: usize, costs: Costs) -> Result<Self, TooFewDescriptors> {
@@ -157,8 +157,8 @@ impl Descriptors {
 
 /// How many connections the metrics endpoint may have at once.
 #[must_use]
-pub fn most_scraped() -> usize {
-    if limit() < CUSTOMARY { FEW_SCRAPED } else { MOST_SCRAPED }
+pub fn metrics_connections() -> usize {
+    if limit() < CUSTOMARY { FEW_METRICS_CONNECTIONS } else { USUAL_METRICS_CONNECTIONS }
 }
 
 fn costs_of_one(costs: Costs) -> usize {
