@@ -109,14 +109,14 @@ fn split(
             let command =
                 mail.export_command.as_deref().map(|command| format!("\nThis prints all of it, too:\n  {command}\n"));
             format!(
-                "This mail was too large for the mail server and is split: this is part 1 of {count}. What is said below to be \
+                "This mail was too large and is split: this is part 1 of {count}. What is said below to be \
                  attached comes in pieces with these parts.\n{}\n{}",
                 command.unwrap_or_default(),
                 mail.body
             )
         } else {
             format!(
-                "This is part {number} of {count} of a mail that was too large for the mail server:\n{}\n\nAttached: {}\n",
+                "This is part {number} of {count} of a mail that was too large:\n{}\n\nAttached: {}\n",
                 mail.subject,
                 names.join(", ")
             )
@@ -140,7 +140,7 @@ fn compressed(mail: &Mail) -> Option<Mail> {
     }
     let attachments = mail.attachments.iter().map(Attachment::compressed).collect();
     let body = format!(
-        "This mail was too large for the mail server. The attached files are compressed (gzip): their names end with \
+        "This mail was too large. The attached files are compressed (gzip): their names end with \
          {COMPRESSED}.\n\n{}",
         mail.body
     );
@@ -194,7 +194,7 @@ fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) 
 fn stripped(mail: &Mail) -> Mail {
     let command = mail.export_command.as_deref().unwrap_or("fleetsweep export events");
     let body = format!(
-        "The mail server does not take a mail of this size. What is said below to be attached is not: this prints it:\n  \
+        "This mail was too large. What is said below to be attached is left out: this prints it:\n  \
          {command}\n\n{}",
         mail.body
     );
@@ -203,7 +203,7 @@ fn stripped(mail: &Mail) -> Mail {
 
 /// The beginning of the text; `None` if not even a small part fits.
 fn shortened(mail: &Mail, limit: u64, size_of: &dyn Fn(&Mail) -> u64) -> Option<Mail> {
-    const CUT: &str = "\n[cut here: the mail server takes no larger mail]\n";
+    const CUT: &str = "\n[cut here: the mail was too large]\n";
     let mut keep = mail.body.len();
     loop {
         keep -= keep.div_ceil(8);
