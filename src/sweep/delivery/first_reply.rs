@@ -48,17 +48,16 @@ pub(super) async fn first_reply(
     }
     let not_run_because = |why: &str| Failure::new(stage, FailureKind::CommandNotRun).because(why);
     let printed = remote.printed_bytes();
+    // A menu asks again and again once its input has ended. Before, it waited; what printed without end then is no menu.
+    let may_be_menu = printed < MENU_BYTES;
     remote.end_input(session, stage).await?;
     match timeout(patience.end, remote.reply(session, stage)).await {
         Ok(Ok(Some(_))) => Err(not_run_because("a startup file of the account waits for input before it")),
         Ok(Ok(None)) => Err(not_run(remote, stage, Ended::AtEndOfInput)),
-        // A menu that asks again and again. Before, it waited; what printed without end then is no menu.
-        Ok(Err(Failure { kind: FailureKind::AnswerTooLarge | FailureKind::Misbehaved, .. }))
-            if printed < MENU_BYTES =>
-        {
+        Ok(Err(Failure { kind: FailureKind::AnswerTooLarge | FailureKind::Misbehaved, .. })) if may_be_menu => {
             Err(remote.explain_with_output(not_run_because(ASKS_FOR_EVER)))
         }
-        Err(_) if remote.printed_bytes() > 2 * printed => {
+        Err(_) if may_be_menu && remote.printed_bytes() > 2 * printed => {
             Err(remote.explain_with_output(not_run_because(ASKS_FOR_EVER)))
         }
         Ok(Err(failure)) => Err(failure),
