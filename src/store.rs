@@ -59,6 +59,7 @@ mod space;
 mod spool;
 mod spool_path;
 mod spooled;
+mod stepwise;
 mod stored_history;
 mod sweeps;
 mod target;

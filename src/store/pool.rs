@@ -7,6 +7,8 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
+use super::stepwise::Stepwise;
+
 /// Connections of one database.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
@@ -167,7 +169,10 @@ impl Pool {
         match self {
             Self::Sqlite(pool) => migrator.run(pool).await,
             Self::Postgres(pool) => migrator.run(pool).await,
-            Self::MySql(pool) => migrator.run(pool).await,
+            Self::MySql(pool) => {
+                let mut connection = pool.acquire().await?;
+                migrator.run_direct(None, &mut Stepwise(&mut connection), false).await
+            }
         }
     }
 

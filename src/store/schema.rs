@@ -19,7 +19,7 @@ const TABLE: &str = "fleetsweep_migrations";
 
 /// All migrations, oldest first: version, name, text. The build lists the files `VERSION_NAME.sql` in `migrations/`. A
 /// released migration is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+pub(super) const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// The newest schema version of this program.
 const NEWEST: i64 = {

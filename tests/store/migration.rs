@@ -1,5 +1,7 @@
 //! The migration of a database that an earlier version has created, with its data.
 
+use fleetsweep::config::directories::Environment;
+use secrecy::SecretString;
 use sqlx::{
     Connection as _, MySqlConnection, PgConnection, SqlSafeStr as _, SqliteConnection,
     migrate::{Migration, MigrationType, Migrator},
@@ -11,15 +13,21 @@ use crate::{
     fleet::{ClientId, Failure, FailureKind, Metric, Stage, alerts::AlertEnd},
     open,
     records::{AT, at, reading, record, uuid},
-    store::{Due, Reader, Record, StoreErrorKind},
+    store::{Due, Reader, Record, Store, StoreErrorKind},
     url,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    support::trials_per_database![
+    let mut trials = support::trials_per_database![
         what_the_first_version_stored_is_carried_over,
         who_may_read_a_view_may_read_it_after_it_was_replaced
-    ]
+    ];
+    trials.extend(support::trial_list! {
+        needs(Mariadb) =>
+            an_upgrade_that_ends_at_any_statement_goes_on_from_there,
+            what_belongs_to_somebody_else_is_not_taken_for_a_part_of_the_schema;
+    });
+    trials
 }
 
 /// The migrations before a view was replaced for the first time.
@@ -89,7 +97,12 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
     assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 18 });
     assert!(older.to_string().contains("has schema 1, and this program reads 18"), "{older}");
 
-    let store = open(&database).await;
+    is_carried_over(&database).await;
+}
+
+/// Opens a database that [the first version made](made_by_the_first), and looks at what was stored.
+async fn is_carried_over(database: &Database) {
+    let store = open(database).await;
     let reader = store.reader();
     let client = ClientId::new("10.0.4.1", 22);
     assert_eq!(reader.latest_reading(&client).await.unwrap(), Some((at(10), reading())));
@@ -125,5 +138,60 @@ async fn who_may_read_a_view_may_read_it_after_it_was_replaced(database: Databas
     match reader {
         None => assert_eq!(database.rows(instances).await, [""; 0]),
         Some(url) => assert_eq!(database.rows_to(&url, instances).await, [""; 0]),
+    }
+}
+
+/// Each run may send the server one query more than the last, until it leads on. So the migration ends before each of its
+/// statements, after it, and after how far it has come was stored.
+async fn an_upgrade_that_ends_at_any_statement_goes_on_from_there() {
+    const MANY: usize = 100;
+    let database = Database::new(Engine::Mariadb).await;
+    made_by_the_first(&database).await;
+    let (server, name) = (database.server(), database.name());
+    let change = async |sql: &str| server.change("mysql", sql).await;
+    change(&format!("CREATE USER hurried IDENTIFIED BY 'x'; GRANT ALL ON {name}.* TO hurried")).await;
+    let hurried = SecretString::from(server.url("hurried", "x", name));
+    let progress = async || {
+        let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND
+                      table_name = 'fleetsweep_migrations_steps'";
+        if database.rows(tables).await == ["0"] {
+            return Vec::new();
+        }
+        let applied = database.rows("SELECT MAX(version) FROM fleetsweep_migrations").await;
+        let steps = database.rows("SELECT version, done, has_begun FROM fleetsweep_migrations_steps").await;
+        [applied, steps].concat()
+    };
+    // The first run that led on found out how many queries come before the statements.
+    let (mut queries, mut first, mut stages) = (1, 1, vec![progress().await]);
+    loop {
+        change(&format!("ALTER USER hurried WITH MAX_QUERIES_PER_HOUR {queries}; FLUSH USER_RESOURCES")).await;
+        let error = match Store::open(&hurried, &Environment::default()).await {
+            Ok(store) => break store.close().await,
+            Err(error) => error,
+        };
+        let stage = progress().await;
+        if stages.last() == Some(&stage) {
+            queries += 1;
+            assert!(queries < MANY, "after {stage:?}: {error:?}");
+        } else {
+            if stages.len() == 2 {
+                first = queries;
+            }
+            queries = first;
+            stages.push(stage);
+        }
+    }
+    let begun = stages.iter().flatten().filter(|stage| stage.ends_with("|1")).count();
+    assert!(begun > 100, "{stages:?}");
+    change("ALTER USER hurried WITH MAX_QUERIES_PER_HOUR 0").await;
+    is_carried_over(&database).await;
+}
+
+async fn what_belongs_to_somebody_else_is_not_taken_for_a_part_of_the_schema() {
+    let database = Database::new(Engine::Mariadb).await;
+    database.change("CREATE TABLE clients (name TEXT)").await;
+    for _ in 0..2 {
+        let error = Store::open(&url(&database), &Environment::default()).await.unwrap_err();
+        assert!(format!("{:?}", error.source).contains("clients"), "{error:?}");
     }
 }
