@@ -20,18 +20,20 @@
     reason = "a benchmark ends where it cannot go on, and prints"
 )]
 
+mod records;
+
 use std::time::{Duration, Instant};
 
 use fleetsweep::{
     config::directories::Environment,
-    fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState, login_hold::HoldChange},
-    store::{HISTORY, Outcome, Reader, Record, Store},
+    fleet::{Reading, history::Span},
+    store::{HISTORY, Reader, Record, Store},
 };
 use fleetsweep_agent::report::Report;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+use records::{client, record};
 use support::{Database, Engine};
-use uuid::Uuid;
 
 const CLIENTS: u64 = 500;
 /// Any UUID.
@@ -73,7 +75,7 @@ async fn storing(database: &Database, store: &Store) {
     let batched = 20 * AT_ONCE as u64;
     let together = rate(batched, async {
         stream::iter(0..batched)
-            .map(|number| store.record(record(number)))
+            .map(|number| store.record(bare_record(number)))
             .buffer_unordered(AT_ONCE)
             .for_each(async |stored| stored.unwrap())
             .await;
@@ -82,7 +84,7 @@ async fn storing(database: &Database, store: &Store) {
     let singly = 2 * AT_ONCE as u64;
     let alone = rate(singly, async {
         for number in 0..singly {
-            store.record(record(batched + number)).await.unwrap();
+            store.record(bare_record(batched + number)).await.unwrap();
         }
     })
     .await;
@@ -99,32 +101,9 @@ async fn rate(count: u64, work: impl Future<Output = ()>) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-fn record(number: u64) -> Record {
+fn bare_record(number: u64) -> Record {
     let reading = Reading::from_report(&Report::default(), 0).unwrap();
-    Record {
-        sweep: SweepId(Uuid::from_u128(1)),
-        collection: Uuid::from_u128(u128::from(number)),
-        client: client(number % CLIENTS),
-        client_name: format!("c{}", number % CLIENTS),
-        started_at: Timestamp::from_millisecond(i64::try_from(BEGIN_MS + number).unwrap()).unwrap(),
-        duration_ms: 300,
-        attempts: 1,
-        stages: Vec::new(),
-        outcome: Outcome::Collected(Box::new(reading)),
-        state: ClientState::default(),
-        changes: Vec::new(),
-        security: None,
-        spent: None,
-        gathering: None,
-        login_hold: HoldChange::Unchanged,
-        counters: None,
-        trends_at: None,
-        mails: Vec::new(),
-    }
-}
-
-fn client(number: u64) -> ClientId {
-    ClientId::new(format!("10.0.{}.{}", number / 250, number % 250 + 1), 22)
+    record(number, number % CLIENTS, BEGIN_MS + number, reading)
 }
 
 const COLUMNS: &str = "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    convert::{from_count, from_ms, to_ms},
+    convert::{from_ms, to_ms},
     pool::{Transaction, fetch_all},
     read_pool::ReadPool,
     readable::{Unreadable, fetch_readable},
@@ -13,7 +13,7 @@ use super::{
 use crate::fleet::{
     ClientId, Metric,
     history::{Point, Span},
-    rollup::{Bucket, Tier},
+    rollup::{Bucket, Tier, in_unit},
 };
 
 /// The most points of a chart, more than the columns of a screen.
@@ -32,6 +32,9 @@ pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(me
     WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
     AND collected_at_ms > ? AND collected_at_ms <= ?
     GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1";
+
+/// The metrics of a chart.
+const CHARTED: [Metric; 2] = [Metric::Cpu, Metric::Memory];
 
 /// Where values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +57,14 @@ fn sources(part_ms: i64) -> Vec<Source> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     newest_ms: i64,
-    /// The sum and the count of CPU and memory.
-    values: [(f64, u32); 2],
+    /// The sum, in thousandths, and the count of CPU and memory.
+    values: [(f64, f64); 2],
 }
 
 impl Sum {
     fn mean(&self, index: usize) -> Option<f64> {
         let (sum, count) = self.values.get(index).copied().unwrap_or_default();
-        (count > 0).then(|| sum / f64::from(count))
+        (count > 0.0).then(|| in_unit((sum / count).round()))
     }
 }
 
@@ -130,7 +133,7 @@ async fn samples(
     )?;
     let begin_ms = rows.first().map(|(at_ms, _, _)| *at_ms);
     let sum = |(newest_ms, cpu, memory): (i64, Option<f64>, Option<f64>)| {
-        let values = [cpu, memory].map(|value| value.map_or((0.0, 0), |value| (value, 1)));
+        let values = [cpu, memory].map(|value| value.map_or((0.0, 0.0), |value| (Bucket::of(value).sum, 1.0)));
         (newest_ms.div_euclid(part_ms), Sum { newest_ms, values })
     };
     Ok(begin_ms.map(|begin_ms| (begin_ms, rows.into_iter().map(sum).collect())))
@@ -145,56 +148,96 @@ async fn buckets(
 ) -> Result<Found, sqlx::Error> {
     let mut begin_ms: Option<i64> = None;
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
-    for (index, metric) in [Metric::Cpu, Metric::Memory].into_iter().enumerate() {
-        for (start_ms, mean, count) in
-            means(transaction, client, (metric.word(), ""), tier, (after_ms, until_ms)).await?
-        {
-            begin_ms = Some(begin_ms.map_or(start_ms, |known| known.min(start_ms)));
+    for (group, slots) in slots(transaction, client).await? {
+        let range = (tier.start_of(after_ms.saturating_add(1)), until_ms);
+        for row in parts(transaction, (group, slots), tier, range, part_ms).await? {
+            begin_ms = Some(begin_ms.map_or(row.first_ms, |known| known.min(row.first_ms)));
             // The time of a point is the newest in it.
-            let newest_ms = start_ms.saturating_add(tier.milliseconds() - 1).min(now_ms);
+            let newest_ms = row.last_ms.saturating_add(tier.milliseconds() - 1).min(now_ms);
             let sum = sums.entry(newest_ms.div_euclid(part_ms)).or_default();
             sum.newest_ms = sum.newest_ms.max(newest_ms);
-            if let Some((total, counted)) = sum.values.get_mut(index) {
-                *total += mean * f64::from(count);
-                *counted = counted.saturating_add(count);
+            let found = [(row.cpu_sum, row.cpu_count), (row.memory_sum, row.memory_count)];
+            for ((slot, found), value) in slots.into_iter().zip(found).zip(&mut sum.values) {
+                if let (Some(_), (Some(total), Some(count))) = (slot, found) {
+                    *value = (value.0 + total, value.1 + count);
+                }
             }
         }
     }
     Ok(begin_ms.map(|begin_ms| (begin_ms, sums)))
 }
 
-/// The buckets of a series that end after a time and begin until another: their start, mean and count, oldest first.
-pub(super) async fn means(
+/// The slots of CPU and memory by group, usually in the same one.
+async fn slots(
     transaction: &mut Transaction,
     client: &ClientId,
-    (metric, instance): (&str, &str),
-    tier: Tier,
-    (after_ms, until_ms): (i64, i64),
-) -> Result<Vec<(i64, f64, u32)>, sqlx::Error> {
-    let places: Vec<(i32, i32)> = fetch_all!(
+) -> Result<BTreeMap<i32, [Option<i32>; 2]>, sqlx::Error> {
+    let places: Vec<(String, i32, i32)> = fetch_all!(
         transaction,
-        (i32, i32),
-        "SELECT group_id, slot FROM history_series WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
-         AND metric = ? AND instance = ?",
+        (String, i32, i32),
+        "SELECT metric, group_id, slot FROM history_series
+         WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND instance = '' AND metric IN (?, ?)",
         client.address(),
         i64::from(client.port()),
-        metric,
-        instance
+        CHARTED[0].word(),
+        CHARTED[1].word()
     )?;
-    let Some((group, slot)) = places.into_iter().next() else { return Ok(Vec::new()) };
-    let begin_ms = tier.start_of(after_ms.saturating_add(1));
+    let mut groups: BTreeMap<i32, [Option<i32>; 2]> = BTreeMap::new();
+    for (metric, group, slot) in places {
+        let slots = groups.entry(group).or_default();
+        for (known, charted) in slots.iter_mut().zip(CHARTED) {
+            if metric == charted.word() {
+                *known = Some(slot);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// The buckets of a group that belong to one point.
+#[derive(sqlx::FromRow)]
+struct PartRow {
+    /// The start of the first one.
+    first_ms: i64,
+    /// The start of the last one.
+    last_ms: i64,
+    cpu_sum: Option<f64>,
+    cpu_count: Option<f64>,
+    memory_sum: Option<f64>,
+    memory_count: Option<f64>,
+}
+
+/// The buckets that begin in a range of time, summed up by points of this length. The database does that, because a row from it
+/// costs more than a sum. The values of a metric that is not in the group are those of the other one.
+async fn parts(
+    transaction: &mut Transaction,
+    (group, slots): (i32, [Option<i32>; 2]),
+    tier: Tier,
+    (begin_ms, until_ms): (i64, i64),
+    part_ms: i64,
+) -> Result<Vec<PartRow>, sqlx::Error> {
+    let [cpu, memory] = slots;
+    let (Some(cpu), Some(memory)) = (cpu.or(memory), memory.or(cpu)) else { return Ok(Vec::new()) };
     let of = |table: &str| {
         format!(
-            "SELECT start_ms, sum_{slot:02}, count_{slot:02} FROM {table}
-             WHERE group_id = ? AND tier_seconds = ? AND start_ms >= ? AND start_ms <= ? AND count_{slot:02} > 0"
+            "SELECT start_ms, sum_{cpu:02} AS cpu_sum, count_{cpu:02} AS cpu_count, sum_{memory:02} AS memory_sum,
+             count_{memory:02} AS memory_count FROM {table}
+             WHERE group_id = ? AND tier_seconds = ? AND start_ms >= ? AND start_ms <= ?"
         )
     };
-    let buckets = "history_buckets /*! FORCE INDEX (history_buckets_by_group) */";
-    let sql = format!("{} UNION ALL {} ORDER BY 1", of(buckets), of("history_open"));
-    let (seconds, group) = (i64::from(tier.seconds()), i64::from(group));
-    let rows: Vec<(i64, f64, i32)> = fetch_all!(
+    // The databases have no type of a sum of whole numbers in common, so it is one of real numbers.
+    let sql = format!(
+        "SELECT MIN(start_ms) AS first_ms, MAX(start_ms) AS last_ms, SUM(cpu_sum) AS cpu_sum,
+         SUM(cpu_count + 0 * cpu_sum) AS cpu_count, SUM(memory_sum) AS memory_sum,
+         SUM(memory_count + 0 * memory_sum) AS memory_count FROM ({} UNION ALL {}) AS buckets
+         GROUP BY (start_ms + ?) - (start_ms + ?) % ?",
+        of("history_buckets /*! FORCE INDEX (history_buckets_by_group) */"),
+        of("history_open")
+    );
+    let (seconds, group, end) = (i64::from(tier.seconds()), i64::from(group), tier.milliseconds() - 1);
+    fetch_all!(
         transaction,
-        (i64, f64, i32),
+        PartRow,
         sql,
         group,
         seconds,
@@ -203,14 +246,11 @@ pub(super) async fn means(
         group,
         seconds,
         begin_ms,
-        until_ms
-    )?;
-    rows.into_iter()
-        .map(|(start_ms, sum, count)| {
-            let count = from_count(count.into())?;
-            Ok((start_ms, Bucket { count, sum, minimum: sum, maximum: sum, last: sum }.mean(), count))
-        })
-        .collect()
+        until_ms,
+        end,
+        end,
+        part_ms
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use support::{Database, Trial};
 use crate::{
     fleet::{
         Bytes, ClientId, Failure, FailureKind, Percent, Reading, Stage,
-        history::Span,
+        history::{Point, Span},
         reading::{FileSystem, Interface},
         rollup::Tier,
     },
@@ -211,6 +211,23 @@ async fn a_long_chart_is_made_of_what_there_is(database: Database) {
         assert!(points.iter().map(|point| point.at).is_sorted() && points.iter().all(|point| point.at <= now));
         assert_eq!(points.last().unwrap().memory_percent, newest[0].memory_percent);
     }
+    let whole = chart(Span::Year).await;
+    let values = |points: &[Point]| points.iter().map(|point| point.cpu_percent.unwrap()).collect::<Vec<_>>();
+    assert_eq!(values(&whole), (10..50).map(f64::from).collect::<Vec<_>>());
+    // The means of up to five days, which differ by one.
+    let longest = chart(Span::FiveYears).await;
+    assert!(values(&longest).iter().all(|mean| (mean * 2.0).fract() == 0.0), "{longest:?}");
+    // CPU and memory need not be in the same group.
+    let slot = database.count("SELECT slot FROM history_series WHERE metric = 'memory'").await;
+    database.change("UPDATE history_series SET group_id = group_id + 1000, slot = 11 WHERE metric = 'memory'").await;
+    for table in ["history_buckets", "history_open"] {
+        let copied = format!(
+            "INSERT INTO {table} (start_ms, tier_seconds, group_id, sum_11, count_11)
+             SELECT start_ms, tier_seconds, group_id + 1000, sum_{slot:02}, count_{slot:02} FROM {table}"
+        );
+        database.change(&copied).await;
+    }
+    assert_eq!((chart(Span::Year).await, chart(Span::FiveYears).await), (whole, longest));
     // Samples and the shorter buckets are gone: the older part is made of days, and a day has its place.
     database.change("DELETE FROM collections").await;
     database.change("DELETE FROM history_buckets WHERE tier_seconds < 86400").await;
