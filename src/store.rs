@@ -33,6 +33,8 @@ pub(crate) mod fuzzing;
 mod gathered;
 mod handle;
 mod history;
+mod history_export;
+mod history_groups;
 mod history_rows;
 mod lock;
 pub mod lock_owner;

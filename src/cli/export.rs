@@ -46,6 +46,14 @@ enum What {
     Events,
     /// The outbox, and what left it.
     Mails,
+    /// Every metric in buckets of 5 minutes, an hour and a day; times are those of their start.
+    History,
+    /// The file systems of each client in its newest sample.
+    FileSystems,
+    /// The network interfaces of each client in its newest sample.
+    Interfaces,
+    /// Every client that was ever collected.
+    Clients,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,6 +167,10 @@ impl ExportArguments {
                     What::Alerts => View::Alerts,
                     What::Events => View::Events,
                     What::Mails => View::Mails,
+                    What::History => View::History,
+                    What::FileSystems => View::FileSystems,
+                    What::Interfaces => View::Interfaces,
+                    What::Clients => View::Clients,
                 };
                 let format = if format == ExportFormat::Csv { RowFormat::Csv { raw } } else { RowFormat::JsonLines };
                 Content::Rows { view, format, since, until }

@@ -22,6 +22,14 @@ pub enum View {
     Events,
     /// `v1_mails`.
     Mails,
+    /// `v1_history`.
+    History,
+    /// `v1_file_systems`.
+    FileSystems,
+    /// `v1_interfaces`.
+    Interfaces,
+    /// `v1_clients`.
+    Clients,
 }
 
 const fn integer(name: &'static str, table: &'static str, field: &'static str) -> Column {
@@ -90,9 +98,66 @@ const MAILS: [Column; 9] = [
     text("last_error", "mails", "last_error"),
 ];
 
+const HISTORY: [Column; 10] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("metric", "history_series", "metric"),
+    text("instance", "history_series", "instance"),
+    integer("bucket_start_ms", "history_buckets", "start_ms"),
+    integer("bucket_seconds", "history_buckets", "tier_seconds"),
+    integer("count", "history_buckets", "count"),
+    real("minimum", "history_buckets", "minimum"),
+    real("mean", "history_buckets", "mean"),
+    real("maximum", "history_buckets", "maximum"),
+];
+
+const FILE_SYSTEMS: [Column; 13] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("mount", "v1_file_systems", "mount"),
+    text("kind", "v1_file_systems", "kind"),
+    integer("total_bytes", "v1_file_systems", "total_bytes"),
+    integer("used_bytes", "v1_file_systems", "used_bytes"),
+    integer("available_bytes", "v1_file_systems", "available_bytes"),
+    integer("collected_at_ms", "v1_file_systems", "collected_at_ms"),
+    text("outlook", "v1_file_systems", "outlook"),
+    real("growth_bytes_per_day", "v1_file_systems", "growth_bytes_per_day"),
+    real("full_in_days", "v1_file_systems", "full_in_days"),
+    real("full_earliest_days", "v1_file_systems", "full_earliest_days"),
+    real("full_latest_days", "v1_file_systems", "full_latest_days"),
+];
+
+const INTERFACES: [Column; 6] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("interface", "v1_interfaces", "interface"),
+    integer("received_bytes", "v1_interfaces", "received_bytes"),
+    integer("sent_bytes", "v1_interfaces", "sent_bytes"),
+    integer("collected_at_ms", "v1_interfaces", "collected_at_ms"),
+];
+
+const CLIENTS: [Column; 6] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("client_name", "v1_clients", "client_name"),
+    text("host_name", "v1_clients", "host_name"),
+    integer("last_collected_at_ms", "v1_clients", "last_collected_at_ms"),
+    integer("failed_in_a_row", "v1_clients", "failed_in_a_row"),
+];
+
 impl View {
     /// All views.
-    pub const ALL: [Self; 5] = [Self::Samples, Self::Cores, Self::Alerts, Self::Events, Self::Mails];
+    pub const ALL: [Self; 9] = [
+        Self::Samples,
+        Self::Cores,
+        Self::Alerts,
+        Self::Events,
+        Self::Mails,
+        Self::History,
+        Self::FileSystems,
+        Self::Interfaces,
+        Self::Clients,
+    ];
 
     /// Its name in the database.
     #[must_use]
@@ -103,6 +168,10 @@ impl View {
             Self::Alerts => "v1_alerts",
             Self::Events => "v1_events",
             Self::Mails => "v1_mails",
+            Self::History => "v1_history",
+            Self::FileSystems => "v1_file_systems",
+            Self::Interfaces => "v1_interfaces",
+            Self::Clients => "v1_clients",
         }
     }
 
@@ -115,6 +184,10 @@ impl View {
             Self::Alerts => &ALERTS,
             Self::Events => &EVENTS,
             Self::Mails => &MAILS,
+            Self::History => &HISTORY,
+            Self::FileSystems => &FILE_SYSTEMS,
+            Self::Interfaces => &INTERFACES,
+            Self::Clients => &CLIENTS,
         }
     }
 }

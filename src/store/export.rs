@@ -1,7 +1,7 @@
 //! Reads the rows of the views page by page, so that an export of any length takes little memory and no query runs
 //! long. The queries are in [`super::view_rows`].
 //!
-//! Rows come client after client, each client's oldest first. A page goes on behind the time and id of the last row, so
+//! Rows come client after client, each client's oldest first; those of the history group after group and tier after tier. A page goes on behind the time and id of the last row, so
 //! that rows of the same millisecond are neither lost nor doubled between two pages.
 
 use std::{collections::HashSet, vec};
@@ -12,8 +12,9 @@ pub use super::view_rows::StoredClient;
 use super::{
     convert::to_ms,
     error::StoreError,
+    history_export::HistoryPages,
     reader::Reader,
-    view_rows::{Found, Id, Position},
+    view_rows::{self, Found, Position, Source},
 };
 use crate::fleet::{cell::Row, rows::View};
 
@@ -34,9 +35,25 @@ pub struct RowFilter {
 /// Pages of the rows of a view. Between two pages, no query or transaction is open.
 #[derive(Debug)]
 pub struct Pages {
+    page: i64,
+    /// The number of unreadable rows.
+    unreadable: u64,
+    of: Of,
+}
+
+/// Pages of what.
+#[derive(Debug)]
+enum Of {
+    View(ViewPages),
+    History(HistoryPages),
+}
+
+/// Pages of the rows of any other view than the history.
+#[derive(Debug)]
+struct ViewPages {
     reader: Reader,
     view: View,
-    page: i64,
+    source: Source,
     /// The clients whose mails are selected; `None` for all.
     owners: Option<HashSet<i64>>,
     first: Position,
@@ -46,8 +63,6 @@ pub struct Pages {
     parts: vec::IntoIter<i64>,
     /// The current client and the position of the next page.
     current: Option<(i64, Position)>,
-    /// The number of unreadable rows.
-    unreadable: u64,
 }
 
 impl Pages {
@@ -56,6 +71,17 @@ impl Pages {
     /// # Errors
     /// The error of the database, if the query fails.
     pub async fn of(reader: Reader, view: View, wanted: RowFilter) -> Result<Self, StoreError> {
+        let since_ms = wanted.since.map_or(i64::MIN, ceiling_ms);
+        // The clock of a client may have any value, so the default has no limit.
+        let until_ms = wanted.until.map_or(i64::MAX, |until| ceiling_ms(until).saturating_sub(1));
+        let Some(source) = view_rows::source(view) else {
+            let clients = match wanted.clients {
+                Some(clients) => clients,
+                None => reader.stored_clients().await?,
+            };
+            let history = HistoryPages::of(reader, clients, (since_ms, until_ms));
+            return Ok(Self { page: PAGE, unreadable: 0, of: Of::History(history) });
+        };
         let (owners, parts) = match (view, wanted.clients) {
             (View::Mails, clients) => {
                 (clients.map(|clients| clients.iter().map(|client| client.key).collect()), vec![0])
@@ -63,18 +89,9 @@ impl Pages {
             (_, Some(clients)) => (None, clients.iter().map(|client| client.key).collect()),
             (_, None) => (None, reader.stored_clients().await?.iter().map(|client| client.key).collect()),
         };
-        Ok(Self {
-            reader,
-            view,
-            page: PAGE,
-            owners,
-            first: Position { at_ms: wanted.since.map_or(i64::MIN, ceiling_ms), id: Id::first(view), core: i64::MIN },
-            // The clock of a client may have any value, so the default has no limit.
-            until_ms: wanted.until.map_or(i64::MAX, |until| ceiling_ms(until).saturating_sub(1)),
-            parts: parts.into_iter(),
-            current: None,
-            unreadable: 0,
-        })
+        let (first, parts) = (source.first(since_ms), parts.into_iter());
+        let of = Of::View(ViewPages { reader, view, source, owners, first, until_ms, parts, current: None });
+        Ok(Self { page: PAGE, unreadable: 0, of })
     }
 
     /// The next rows; `None` after the last. They may include rows that were stored meanwhile.
@@ -82,26 +99,9 @@ impl Pages {
     /// # Errors
     /// The error of the database, if the query fails.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
-        loop {
-            let next = self.current.take().or_else(|| self.parts.next().map(|part| (part, self.first.clone())));
-            let Some((part, after)) = next else { return Ok(None) };
-            let found = self.reader.page(self.view, part, &after, self.until_ms, self.page).await?;
-            let whole = i64::try_from(found.len()).is_ok_and(|count| count >= self.page);
-            self.current = found.last().filter(|_| whole).map(|last| (part, last.position.clone()));
-            let meant = |found: &Found| match &self.owners {
-                Some(owners) => found.owner.is_some_and(|owner| owners.contains(&owner)),
-                None => true,
-            };
-            let mut rows: Vec<Row> = Vec::with_capacity(found.len());
-            for found in found.into_iter().filter(meant) {
-                match found.row {
-                    Some(row) => rows.push(row),
-                    None => self.unreadable += 1,
-                }
-            }
-            if !rows.is_empty() {
-                return Ok(Some(rows));
-            }
+        match &mut self.of {
+            Of::View(pages) => pages.next_page(self.page, &mut self.unreadable).await,
+            Of::History(pages) => pages.next_page(self.page).await,
         }
     }
 
@@ -111,10 +111,36 @@ impl Pages {
         self.unreadable
     }
 
-    /// Sets the page size.
+    /// Sets the page size. A page of the history has at least the series of a bucket.
     #[must_use]
     pub fn in_pages_of(self, rows: u32) -> Self {
         Self { page: rows.max(1).into(), ..self }
+    }
+}
+
+impl ViewPages {
+    async fn next_page(&mut self, page: i64, unreadable: &mut u64) -> Result<Option<Vec<Row>>, StoreError> {
+        loop {
+            let next = self.current.take().or_else(|| self.parts.next().map(|part| (part, self.first.clone())));
+            let Some((part, after)) = next else { return Ok(None) };
+            let found = self.reader.page((self.view, self.source), part, &after, self.until_ms, page).await?;
+            let whole = i64::try_from(found.len()).is_ok_and(|count| count >= page);
+            self.current = found.last().filter(|_| whole).map(|last| (part, last.position.clone()));
+            let meant = |found: &Found| match &self.owners {
+                Some(owners) => found.owner.is_some_and(|owner| owners.contains(&owner)),
+                None => true,
+            };
+            let mut rows: Vec<Row> = Vec::with_capacity(found.len());
+            for found in found.into_iter().filter(meant) {
+                match found.row {
+                    Some(row) => rows.push(row),
+                    None => *unreadable += 1,
+                }
+            }
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+        }
     }
 }
 

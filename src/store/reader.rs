@@ -23,6 +23,8 @@ use super::{
     deadlines::TRANSACTION_DEADLINE,
     error::{StoreError, StoreErrorKind},
     gathered, history,
+    history_groups::{self, Names},
+    history_rows::{HistoryRow, Table},
     lock_owner::LockOwner,
     open,
     outbox::{self, Due, MailCounts, OutboxMail},
@@ -33,7 +35,7 @@ use super::{
     schema, stored_history, sweeps,
     target::{DatabaseUrl, Target},
     trends,
-    view_rows::{self, Found, Position, StoredClient},
+    view_rows::{self, Found, Position, Source, StoredClient},
 };
 use crate::config::Database;
 use crate::fleet::{
@@ -46,6 +48,7 @@ use crate::fleet::{
     listing::{Page, Part},
     login_hold::LoginHold,
     metric::Instance,
+    rollup::Tier,
     rows::View,
     security::{
         allowance::Spent,
@@ -169,13 +172,29 @@ impl Reader {
     /// One page of the rows of a view.
     pub(super) async fn page(
         &self,
-        view: View,
+        view: (View, Source),
         part: i64,
         after: &Position,
         until_ms: i64,
         most: i64,
     ) -> Result<Vec<Found>, StoreError> {
         self.answer(view_rows::page(&self.pool, view, part, after, until_ms, most)).await
+    }
+
+    /// The groups of a client with the names of their series.
+    pub(super) async fn history_groups(&self, client: i64) -> Result<Vec<(i32, Names)>, StoreError> {
+        self.answer(history_groups::groups(&self.pool, client)).await
+    }
+
+    /// At most so many rows of a table of buckets that begin in a range of time, oldest first.
+    pub(super) async fn history_buckets(
+        &self,
+        table: Table,
+        group: (i32, Tier),
+        range_ms: (i64, i64),
+        most: i64,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        self.answer(history_groups::buckets(&self.pool, table, group, range_ms, most)).await
     }
 
     /// At most `most` mails by the time at which they were decided.

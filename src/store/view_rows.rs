@@ -41,16 +41,6 @@ pub(super) enum Id {
     Text(String),
 }
 
-impl Id {
-    /// The lowest id of a view.
-    pub(super) fn first(view: View) -> Self {
-        match view {
-            View::Samples | View::Cores | View::Events => Self::Number(i64::MIN),
-            View::Alerts | View::Mails => Self::Text(String::new()),
-        }
-    }
-}
-
 /// A row with its position and, for mails, its client.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -75,7 +65,8 @@ pub(super) async fn stored_clients(pool: &ReadPool) -> Result<(Vec<StoredClient>
 
 /// How the rows of a view are found, in SQL. MariaDB would sort all further rows of a client and not use the index, so
 /// a hint names the index.
-struct Source {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
     /// The tables.
     from: &'static str,
     /// The column of the client, for a parameter.
@@ -84,19 +75,35 @@ struct Source {
     at: &'static str,
     /// The column that distinguishes rows with the same time.
     id: &'static str,
+    /// Whether that is a text.
+    id_is_text: bool,
     /// The core, or the client of a row.
     further: &'static str,
+    /// Whether that distinguishes rows with the same id.
+    further_is_key: bool,
 }
 
-fn source(view: View) -> Source {
-    match view {
+impl Source {
+    /// The position before all rows since a time.
+    pub(super) fn first(&self, at_ms: i64) -> Position {
+        let id = if self.id_is_text { Id::Text(String::new()) } else { Id::Number(i64::MIN) };
+        Position { at_ms, id, core: i64::MIN }
+    }
+}
+
+/// `None` for the history, whose rows are read from tables of [another form](super::history_export).
+pub(super) fn source(view: View) -> Option<Source> {
+    Some(match view {
+        View::History => return None,
         View::Samples => Source {
             from: "collections /*! FORCE INDEX (collections_by_sample) */
                    JOIN clients ON clients.id = collections.client_id",
             part: "collections.client_id = ?",
             at: "collections.collected_at_ms",
             id: "collections.id",
+            id_is_text: false,
             further: "collections.client_id",
+            further_is_key: false,
         },
         View::Cores => Source {
             from: "collections /*! FORCE INDEX (collections_by_sample) */
@@ -105,14 +112,18 @@ fn source(view: View) -> Source {
             part: "collections.client_id = ?",
             at: "collections.collected_at_ms",
             id: "collections.id",
+            id_is_text: false,
             further: "cores.core",
+            further_is_key: true,
         },
         View::Alerts => Source {
             from: "alerts /*! FORCE INDEX (alerts_by_client) */ JOIN clients ON clients.id = alerts.client_id",
             part: "alerts.client_id = ?",
             at: "alerts.raised_at_ms",
             id: "alerts.id",
+            id_is_text: true,
             further: "alerts.client_id",
+            further_is_key: false,
         },
         View::Events => Source {
             from: "security_events /*! FORCE INDEX (security_events_by_time) */
@@ -120,27 +131,63 @@ fn source(view: View) -> Source {
             part: "security_events.client_id = ?",
             at: "security_events.occurred_at_ms",
             id: "security_events.id",
+            id_is_text: false,
             further: "security_events.client_id",
+            further_is_key: false,
         },
         View::Mails => Source {
             from: "mails /*! FORCE INDEX (mails_by_time) */",
             part: "0 = ?",
             at: "mails.created_at_ms",
             id: "mails.id",
+            id_is_text: true,
             further: "mails.client_id",
+            further_is_key: false,
         },
-    }
+        // The following have one time and few rows per client.
+        View::FileSystems => Source {
+            from: "clients JOIN v1_file_systems
+                   ON v1_file_systems.client_ip = clients.ip AND v1_file_systems.client_port = clients.port",
+            part: "clients.id = ?",
+            at: "COALESCE(v1_file_systems.collected_at_ms, 0)",
+            id: "v1_file_systems.mount",
+            id_is_text: true,
+            further: "clients.id",
+            further_is_key: false,
+        },
+        View::Interfaces => Source {
+            from: "clients JOIN v1_interfaces
+                   ON v1_interfaces.client_ip = clients.ip AND v1_interfaces.client_port = clients.port",
+            part: "clients.id = ?",
+            at: "COALESCE(v1_interfaces.collected_at_ms, 0)",
+            id: "v1_interfaces.interface",
+            id_is_text: true,
+            further: "clients.id",
+            further_is_key: false,
+        },
+        View::Clients => Source {
+            from: "clients JOIN v1_clients
+                   ON v1_clients.client_ip = clients.ip AND v1_clients.client_port = clients.port",
+            part: "clients.id = ?",
+            at: "COALESCE(v1_clients.last_collected_at_ms, 0)",
+            id: "clients.id",
+            id_is_text: false,
+            further: "clients.id",
+            further_is_key: false,
+        },
+    })
 }
 
 /// The query for rows after a position: the columns of the view and the position. The names of the latter are not
 /// column names of a view.
-pub(super) fn sql(view: View) -> String {
-    let Source { from, part, at, id, further } = source(view);
+pub(super) fn sql(view: View, source: &Source) -> String {
+    let Source { from, part, at, id, further, further_is_key, id_is_text: _ } = source;
     let columns: Vec<String> =
         view.columns().iter().map(|column| format!("{}.{} AS {}", column.table, column.field, column.name)).collect();
-    let (same_id, then_core) = match view {
-        View::Cores => (format!(" OR ({id} = ? AND {further} > ?)"), format!(", {further}")),
-        View::Samples | View::Alerts | View::Events | View::Mails => (String::new(), String::new()),
+    let (same_id, then_core) = if *further_is_key {
+        (format!(" OR ({id} = ? AND {further} > ?)"), format!(", {further}"))
+    } else {
+        (String::new(), String::new())
     };
     format!(
         "SELECT {}, {at} AS page_at, {id} AS page_id, {further} AS page_further FROM {from}
@@ -151,7 +198,7 @@ pub(super) fn sql(view: View) -> String {
 
 pub(super) async fn page(
     pool: &ReadPool,
-    view: View,
+    (view, source): (View, Source),
     part: i64,
     after: &Position,
     until_ms: i64,
@@ -159,11 +206,11 @@ pub(super) async fn page(
 ) -> Result<Vec<Found>, sqlx::Error> {
     let Position { at_ms, id, core } = after;
     let mut binds = vec![Id::Number(part), Id::Number(*at_ms), Id::Number(until_ms), Id::Number(*at_ms), id.clone()];
-    if view == View::Cores {
+    if source.further_is_key {
         binds.extend([id.clone(), Id::Number(*core)]);
     }
     binds.push(Id::Number(most));
-    let sql = format!("{} LIMIT ?", sql(view));
+    let sql = format!("{} LIMIT ?", sql(view, &source));
     let mut transaction = pool.begin_read().await?;
     let found = on_driver!(&mut transaction, |connection, text| {
         let mut query = sqlx::query(text(sql.into()));
@@ -174,14 +221,14 @@ pub(super) async fn page(
             };
         }
         let rows = query.fetch_all(connection).await?;
-        rows.iter().map(|row| found(row, view)).collect::<Result<Vec<_>, _>>()
+        rows.iter().map(|row| found(row, view, source.id_is_text)).collect::<Result<Vec<_>, _>>()
     })?;
     // Before the rows are written to the output, because its reader may be slow.
     transaction.commit().await?;
     Ok(found)
 }
 
-fn found<'r, R>(row: &'r R, view: View) -> Result<Found, sqlx::Error>
+fn found<'r, R>(row: &'r R, view: View, id_is_text: bool) -> Result<Found, sqlx::Error>
 where
     R: sqlx::Row,
     &'static str: ColumnIndex<R>,
@@ -197,10 +244,7 @@ where
         },
         position: Position {
             at_ms: row.try_get("page_at")?,
-            id: match view {
-                View::Samples | View::Cores | View::Events => Id::Number(row.try_get("page_id")?),
-                View::Alerts | View::Mails => Id::Text(row.try_get("page_id")?),
-            },
+            id: if id_is_text { Id::Text(row.try_get("page_id")?) } else { Id::Number(row.try_get("page_id")?) },
             core: further.unwrap_or(i64::MIN),
         },
         owner: further,
