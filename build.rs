@@ -146,7 +146,16 @@ fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
 /// The flags for a place.
 fn flags_of(place: &str, root: &str) -> Vec<String> {
     let lines = FLAGS.lines().filter_map(|line| line.split_once(char::is_whitespace));
-    lines.filter(|(of, _)| *of == place).map(|(_, flag)| flag.trim().replace("{root}", root)).collect()
+    let sources = crate_sources();
+    let flags = lines.filter(|(of, _)| *of == place).map(|(_, flag)| flag.trim());
+    flags.map(|flag| flag.replace("{root}", root).replace("{sources}", &sources)).collect()
+}
+
+/// The directory into which cargo unpacks crates.
+fn crate_sources() -> String {
+    let home = env::var("CARGO_HOME")
+        .unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
+    format!("{home}/registry/src")
 }
 
 /// Whether a program can be linked with `flags`. Not all linkers support the linker script.
