@@ -153,8 +153,7 @@ fn flags_of(place: &str, root: &str) -> Vec<String> {
 
 /// The directory into which cargo unpacks crates.
 fn crate_sources() -> String {
-    let home = env::var("CARGO_HOME")
-        .unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
+    let home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
     format!("{home}/registry/src")
 }
 

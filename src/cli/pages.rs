@@ -28,6 +28,7 @@ macro_rules! pages {
 
 pages![
     "getting-started",
+    "installing",
     "configuration",
     "secrets",
     "ssh",

@@ -233,7 +233,10 @@ fn a_topic_that_is_none_is_named_and_a_command_has_its_own_help() {
         assert_eq!(kind(line), ErrorKind::ValueValidation, "{line}");
     }
     let text = parse("help nothing").unwrap_err().to_string();
-    assert!(text.contains("there is no topic 'nothing': write one of getting-started, configuration,"), "{text}");
+    assert!(
+        text.contains("there is no topic 'nothing': write one of getting-started, installing, configuration,"),
+        "{text}"
+    );
 }
 
 #[test]
