@@ -127,8 +127,8 @@ impl Log {
             questions: Questions::default(),
         };
         let mount = "mount --bind \"$0\" /var/log; [ ! -d /run/log ] || mount -t tmpfs none /run/log; exec \"$@\"";
-        let mut running = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "/bin/sh", "-ec", mount])
+        let mut running = support::own_mounts()
+            .args(["/bin/sh", "-ec", mount])
             .arg(self.directory.path())
             .args(through)
             .args([env!("CARGO_BIN_EXE_fleetsweep-agent"), &request.to_argument()])

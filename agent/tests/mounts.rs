@@ -2,13 +2,7 @@
 //! table has its own unit tests.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read as _,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io::Read as _, process::Stdio, time::Duration};
 
 use fleetsweep_agent::{
     SysRng, envelope,
@@ -37,8 +31,8 @@ fn report_after(directory: &TempDir, commands: &str) -> Report {
         events: EventsWanted::No,
         questions: Questions::default(),
     };
-    let mut running = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "/bin/sh", "-ec"])
+    let mut running = support::own_mounts()
+        .args(["/bin/sh", "-ec"])
         .arg(format!("{commands}\nexec \"$0\" \"$1\""))
         .args([env!("CARGO_BIN_EXE_fleetsweep-agent"), &request.to_argument()])
         .env("D", directory.path())

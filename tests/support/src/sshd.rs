@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    ThrowawayUser, free_port,
+    ThrowawayUser, free_port, own_mounts,
     server::{Server, must},
     tool::path_of,
 };
@@ -123,8 +123,8 @@ impl Sshd {
         let mut command = if self.options.mounts.is_empty() && self.options.files.is_empty() {
             Command::new(sshd)
         } else {
-            let mut command = Command::new("unshare");
-            command.args(["--mount", "--propagation", "private", "/bin/sh", "-ec", &self.mounting(), "sh"]).arg(sshd);
+            let mut command = own_mounts();
+            command.args(["/bin/sh", "-ec", &self.mounting(), "sh"]).arg(sshd);
             command
         };
         command.args(["-D", "-e", "-f"]).arg(&config);
