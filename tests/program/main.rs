@@ -23,6 +23,7 @@ mod hostile_smtp;
 mod long_export;
 mod mail_outcome;
 mod metrics;
+mod package;
 mod pipeline;
 mod secrets;
 mod service;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         agents::trials(),
         age::trials(),
         beside::trials(),
+        package::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

@@ -70,6 +70,12 @@ pub enum Tool {
     Mingw,
     /// `dpkg-deb`, which builds Debian packages.
     Dpkg,
+    /// `objdump`, which reads what a program needs.
+    Binutils,
+    /// `unshare` and `nsenter`, for mounts and processes that end with a test.
+    Namespaces,
+    /// `systemd-analyze`, which reads units.
+    SystemdAnalyze,
     /// The PAM module that asks for a time-based code.
     CodePam,
     /// systemd's journal, and the program that creates a journal from text.
@@ -102,6 +108,9 @@ impl Tool {
             Self::Wine => &["wine"],
             Self::Mingw => &["x86_64-w64-mingw32-gcc"],
             Self::Dpkg => &["dpkg-deb"],
+            Self::Binutils => &["objdump"],
+            Self::Namespaces => &["unshare", "nsenter", "setpriv"],
+            Self::SystemdAnalyze => &["systemd-analyze"],
             Self::CodePam => &["google-authenticator"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
             Self::Age => &["age", "age-keygen"],
