@@ -173,22 +173,24 @@ proptest! {
         every_ms in 1_000_i64..600_000,
         shift in 0_i64..600_000,
     ) {
+        // More than there are points.
+        const RECORDS: i64 = 500;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let points = runtime.block_on(async {
             let home = Home::new();
             let store = home.open().await;
-            let times = (0..900).map(|number| shift + number * every_ms);
+            let times = (0..RECORDS).map(|number| shift + number * every_ms);
             let records = times.enumerate().map(|(number, ms)| {
                 let reading = Reading { cores: Vec::new(), ..reading() };
                 let outcome = Outcome::Collected(Box::new(reading));
                 Record { client: ClientId::new("10.0.4.1", 22), started_at: at(ms), outcome, ..plain(number as u128) }
             });
             join_all(records.map(|record| store.record(record))).await.into_iter().collect::<Result<(), _>>().unwrap();
-            store.reader().history(&ClientId::new("10.0.4.1", 22), span, at(shift + 900 * every_ms)).await.unwrap()
+            store.reader().history(&ClientId::new("10.0.4.1", 22), span, at(shift + RECORDS * every_ms)).await.unwrap()
         });
         prop_assert!(points.len() <= 400, "{}", points.len());
         prop_assert!(points.iter().map(|point| point.at).is_sorted_by(|a, b| a < b));
-        let from = at(shift + 900 * every_ms - span.milliseconds());
+        let from = at(shift + RECORDS * every_ms - span.milliseconds());
         prop_assert!(points.iter().all(|point| point.at > from));
         prop_assert!(points.iter().all(|point| point.cpu_percent == Some(62.5)));
     }
