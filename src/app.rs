@@ -48,7 +48,7 @@ use process::{
     signals,
 };
 use run::{
-    agents, commands, dashboard, demo, export,
+    agents, commands, dashboard, demo, export, init,
     once::{self, Once, watch::Show},
     secret, service,
 };
@@ -67,6 +67,7 @@ pub fn run(invocation: Invocation) -> Exit {
         Task::Dashboard | Task::Replay(_) => logging::start_behind_screen(invocation.log_level),
         Task::Once { .. }
         | Task::Headless
+        | Task::Init(_)
         | Task::Check { .. }
         | Task::Trust
         | Task::MailTest
@@ -108,7 +109,8 @@ pub fn run(invocation: Invocation) -> Exit {
 fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     match task {
         Task::Once { .. } | Task::Headless | Task::Dashboard => descriptors::check_limit()?,
-        Task::Check { .. }
+        Task::Init(_)
+        | Task::Check { .. }
         | Task::Trust
         | Task::MailTest
         | Task::Clean
@@ -201,9 +203,19 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             Ok(Exit::Success)
         }
         (
-            Task::Check { .. } | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_) | Task::Secret { .. },
+            Task::Init(_)
+            | Task::Check { .. }
+            | Task::Trust
+            | Task::MailTest
+            | Task::Clean
+            | Task::Export(_)
+            | Task::Secret { .. },
             FleetSource::Demo(_),
         ) => Err(RunError::NotForDemo),
+        (Task::Init(arguments), FleetSource::File(_)) => {
+            signals::stop_on_signals(stop.clone())?;
+            init::run(&arguments, &clients, &stop).await
+        }
         (Task::Check { is_way_shown }, FleetSource::File(path)) => commands::check(&from_file(path), is_way_shown),
         (Task::Trust, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;

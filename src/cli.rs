@@ -15,11 +15,13 @@ use crate::{
 
 pub mod export;
 mod help;
+pub mod init;
 mod pages;
 mod plain;
 
 use export::{Export, ExportArguments};
 pub use help::write_help;
+use init::Init;
 
 /// The default number of demo clients.
 const DEMO_CLIENTS: &str = "12";
@@ -30,6 +32,7 @@ const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nagents: ", env!
 const EXAMPLES: &str = "\
 Examples:
   fleetsweep --demo                       try it out; needs no setup
+  fleetsweep init ops@10.0.4.[1-40]       write a configuration: asks, tries, proposes
   fleetsweep check                        validate the configuration and show what would be swept
   fleetsweep trust                        pin the clients' host keys
   fleetsweep                              the dashboard
@@ -124,6 +127,12 @@ struct Run {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
+    /// Write a first configuration: asks for what is not given, shows and pins host keys, tries logins, proposes limits
+    ///
+    /// On a terminal, it asks for what is missing. In a script, use --yes, and --accept-host-keys unless the keys are
+    /// pinned already. Only the hosts that match --client are taken. It exits with 1 if a host could not be collected, or
+    /// if its key was not accepted.
+    Init(Init),
     /// Validate the configuration and show what would be swept; contacts nothing
     Check {
         /// Show the way to these clients instead: addresses, hops, keys, and where each is set
@@ -223,6 +232,8 @@ pub enum Task {
     Headless,
     /// The dashboard with a recording.
     Replay(PathBuf),
+    /// Write a configuration.
+    Init(Init),
     /// Validate the configuration and contact nobody.
     Check {
         /// Whether the ways to the selected clients are shown, and not the summary.
@@ -314,6 +325,11 @@ impl Invocation {
         let held_logins = if retry_logins { HeldLogins::Retried } else { HeldLogins::Respected };
         let mut clients = clients;
         let task = match command {
+            Some(Command::Init(_)) if config.is_some() => {
+                let rule = "'--config' names a file to read, and 'init' writes a new one: name it with '--output'";
+                return Err(conflict(rule.to_owned()));
+            }
+            Some(Command::Init(init)) => Task::Init(init),
             Some(Command::Check { shown }) => {
                 let is_way_shown = !shown.is_empty();
                 clients.extend(shown);
@@ -443,6 +459,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
     let usual = match task {
         Task::Dashboard | Task::Replay(_) | Task::Headless => 1,
         Task::Once { .. }
+        | Task::Init(_)
         | Task::Check { .. }
         | Task::Trust
         | Task::MailTest

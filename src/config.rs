@@ -8,6 +8,7 @@ pub mod check;
 pub mod database;
 pub mod diagnostic;
 pub mod directories;
+pub mod entry;
 pub mod identity_file;
 pub mod inspect;
 pub mod key_text;
@@ -51,6 +52,7 @@ pub use choices::{AgentKeeping, AttachmentFormat, HostKeyPolicy, OpensshFiles, S
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Metrics, Smtp, SmtpLogin, Ssh};
+pub use openssh::{OpensshHost, hosts as openssh_hosts};
 pub use span::show_duration;
 
 /// The file that is read where no other is named.

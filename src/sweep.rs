@@ -2,7 +2,7 @@
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | [`collector`] | the three things done to a client: collect, clean, trust |
+//! | [`collector`] | the things done to a client: collect, clean, trust, look at its host key |
 //! | `collection` | the result of one collection, as data |
 //! | `shared` | what all collections share |
 //! | `access` | connecting and logging in, with what all sessions share |
@@ -120,6 +120,6 @@ mod threads;
 mod transport;
 
 pub use collection::{Collection, CollectionOrder, Received};
-pub use collector::{CleanResult, Collector, SweepError, TrustResult, agents_folder};
+pub use collector::{CleanResult, Collector, SeenHostKey, SweepError, TrustResult, agents_folder};
 pub use host_key::{PinnedBefore, PinnedOthers};
 pub use session::SessionKeeping;

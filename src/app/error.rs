@@ -14,7 +14,7 @@ use crate::{
 use super::{
     endpoint::error::EndpointError,
     process::{descriptors::TooFewDescriptors, hidden_input::InputError},
-    run::output_file::OutputError,
+    run::{init::error::InitError, output_file::OutputError},
 };
 
 /// Why a secret cannot be encrypted. Messages do not contain it.
@@ -101,6 +101,9 @@ pub enum RunError {
     /// The result cannot be written to its file.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// No configuration can be written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A secret cannot be encrypted.
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
@@ -136,9 +139,21 @@ impl RunError {
             | Self::NoThreads(_)
             | Self::EmptySpan
             | Self::Encryption(_)
+            | Self::Init(
+                InitError::Exists(_)
+                | InitError::Hosts(_)
+                | InitError::Unreadable { .. }
+                | InitError::Refused { .. }
+                | InitError::NoHosts
+                | InitError::NoUsername
+                | InitError::Terminal(_),
+            )
             | Self::Output(OutputError::NotBegun { .. } | OutputError::Exists { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,
             Self::Collector(_)
+            | Self::Init(
+                InitError::NotAccepted(_) | InitError::Declined | InitError::NotPinned(_) | InitError::Dashboard(_),
+            )
             | Self::Demo(_)
             | Self::Template(_)
             | Self::System(_)

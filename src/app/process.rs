@@ -5,5 +5,6 @@ pub mod hidden_input;
 pub mod identity;
 pub mod logging;
 pub mod memory;
+pub mod question;
 pub mod service_manager;
 pub mod signals;

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod dashboard;
 pub mod demo;
 pub mod export;
+pub mod init;
 pub mod once;
 pub mod output_file;
 pub mod own;

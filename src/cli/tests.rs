@@ -49,6 +49,17 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
         ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
         ("agents", Task::Agents(None), file("config.xml")),
         ("agents --output there", Task::Agents(Some("there".into())), file("config.xml")),
+        ("init", Task::Init(Init::default()), file("config.xml")),
+        (
+            "init ops@a b:22 --yes --output c.xml",
+            Task::Init(Init {
+                hosts: vec!["ops@a".to_owned(), "b:22".to_owned()],
+                yes: true,
+                output: Some("c.xml".into()),
+                ..Init::default()
+            }),
+            file("config.xml"),
+        ),
         ("secret", Task::Secret { output: None, recipients: Vec::new() }, file("config.xml")),
         (
             "-c a.xml secret --output pw.age",

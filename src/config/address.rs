@@ -1,8 +1,9 @@
-//! Parses an IPv4 or IPv6 address or a host name into its canonical form. Does not look up names.
+//! Parses an IPv4 or IPv6 address or a host name into its canonical form, also with ranges. Does not look up names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
+    range::Pattern,
     safe_text::{SafeText, digits, dotted, words},
     value_error::ValueError,
 };
@@ -35,6 +36,40 @@ pub(super) fn parse(text: &str) -> Result<String, ValueError> {
         };
     }
     host_name(text)
+}
+
+/// All addresses and host names that a text with ranges expands to, each in its canonical form.
+pub(super) fn expanded(written: &str) -> Result<Vec<String>, ValueError> {
+    let text = without_brackets(written.trim());
+    let pattern = Pattern::parse(text).map_err(|wrong| shifted(wrong, written, text))?;
+    let expanded = pattern.expand();
+    let mut addresses = Vec::with_capacity(expanded.len());
+    for text in &expanded {
+        let address = parse(text).map_err(|wrong| {
+            if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
+                // A hint about one of many addresses would be misleading.
+                ValueError { hint: "change the range so that every address in it is valid".into(), ..wrong }
+            } else {
+                wrong
+            }
+        })?;
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+/// An IPv6 address without the brackets around it, which are not a range.
+pub(super) fn without_brackets(text: &str) -> &str {
+    let Some(inside) = text.strip_prefix('[') else { return text };
+    let first = inside.split(['[', ']']).next().unwrap_or_default();
+    if first.contains(':') { inside.strip_suffix(']').unwrap_or(text) } else { text }
+}
+
+/// Moves the position of an error in `part`, a substring of `whole`, to the position in `whole`.
+fn shifted(wrong: ValueError, whole: &str, part: &str) -> ValueError {
+    let by = whole.find(part).unwrap_or_default();
+    let at = wrong.at.clone().map(|at| at.start + by..at.end + by);
+    ValueError { at, ..wrong }
 }
 
 /// Whether an address or host name means this machine (loopback). Names are not looked up.

@@ -275,7 +275,7 @@ impl Reader<'_> {
             Field::Wrong => return None,
         };
         let is_login_written = login.key.is_some() || login.password.is_some();
-        let typed = element.attribute("ip").map(|ip| without_brackets(ip.value.text.trim()));
+        let typed = element.attribute("ip").map(|ip| address::without_brackets(ip.value.text.trim()));
         let mut ways = Vec::with_capacity(addresses.len());
         for address in addresses {
             // OpenSSH compares a name as it is written. Ours is in lower case.
@@ -313,24 +313,7 @@ impl Reader<'_> {
     /// The addresses that `ip` of a client expands to, each in its canonical form.
     fn addresses(&mut self, element: &Element) -> Option<Vec<String>> {
         let example = "ip=\"10.0.4.1\", a host name or a range";
-        required(element, "ip", example, self.findings, |written| {
-            let text = without_brackets(written.trim());
-            let pattern = Pattern::parse(text).map_err(|wrong| shifted(wrong, written, text))?;
-            let expanded = pattern.expand();
-            let mut addresses = Vec::with_capacity(expanded.len());
-            for text in &expanded {
-                let address = address::parse(text).map_err(|wrong| {
-                    if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
-                        // A hint about one of many addresses would be misleading.
-                        ValueError { hint: "change the range so that every address in it is valid".into(), ..wrong }
-                    } else {
-                        wrong
-                    }
-                })?;
-                addresses.push(address);
-            }
-            Ok(addresses)
-        })
+        required(element, "ip", example, self.findings, address::expanded)
     }
 
     /// The names that `name` of a client expands to, one for each address.
@@ -410,20 +393,6 @@ fn others(count: usize) -> SafeText {
         0 | 1 => "".into(),
         more => words![" (and ", more - 1, " more)"],
     }
-}
-
-/// An IPv6 address without the brackets around it, which are not a range.
-fn without_brackets(text: &str) -> &str {
-    let Some(inside) = text.strip_prefix('[') else { return text };
-    let first = inside.split(['[', ']']).next().unwrap_or_default();
-    if first.contains(':') { inside.strip_suffix(']').unwrap_or(text) } else { text }
-}
-
-/// Moves the position of an error in `part`, a substring of `whole`, to the position in `whole`.
-fn shifted(wrong: ValueError, whole: &str, part: &str) -> ValueError {
-    let by = whole.find(part).unwrap_or_default();
-    let at = wrong.at.clone().map(|at| at.start + by..at.end + by);
-    ValueError { at, ..wrong }
 }
 
 /// All attributes whose value is the secret itself, in the order of the file.

@@ -35,7 +35,7 @@ pub struct LoadContext {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// There is no such file.
-    #[error("there is no configuration file {}: name one with --config FILE, or try --demo", .0.display())]
+    #[error("there is no configuration file {}: write one with `fleetsweep init`, name one with --config FILE, or try --demo", .0.display())]
     Missing(PathBuf),
     /// The file exists but cannot be read.
     #[error("the configuration file {} cannot be read: check that it is a file and that you have permission to read it", .path.display())]
@@ -310,7 +310,7 @@ c.xml:1:47: warning: this secret can be read by other users of this machine (mod
         }
         assert!(load(&[b"\xef\xbb\xbf", LITERAL].concat(), 0o600).is_ok());
         let missing = Config::load(Path::new("no/such/config.xml")).unwrap_err().to_string();
-        assert!(missing.contains("--config FILE") && missing.contains("--demo"), "{missing}");
+        assert!(["fleetsweep init", "--config FILE", "--demo"].iter().all(|way| missing.contains(way)), "{missing}");
         assert!(matches!(Config::load(Path::new("/")), Err(LoadError::Unreadable { .. })));
     }
 }

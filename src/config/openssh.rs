@@ -9,7 +9,7 @@ use std::{
 
 use super::{choices::OpensshFiles, value_error::ValueError, values};
 use crate::ssh_config::{
-    self, Answer, Commands, Environment, FileSystem, Files, HostQuery, HostSettings, Remark, Root,
+    self, Answer, Commands, Environment, FileSystem, Files, HostQuery, HostSettings, Line, Remark, Root,
 };
 
 /// The file for all accounts.
@@ -104,6 +104,31 @@ impl Openssh {
         };
         Some(ssh_config::resolve(&self.files, asked, &environment))
     }
+}
+
+/// A host that the files name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpensshHost {
+    /// Its name: what stands after `ssh`.
+    pub name: String,
+    /// Where it is named.
+    pub line: Line,
+    /// Whether the files name its account.
+    pub has_user: bool,
+}
+
+/// The hosts without wildcards that the files name, at most `most` and one more, and what is wrong with the files. No
+/// command of them is run.
+#[must_use]
+pub fn hosts(which: &OpensshFiles, home: Option<&Path>, most: usize) -> (Vec<OpensshHost>, Vec<Remark>) {
+    let openssh = Openssh::read(Some(which), home, Reach::Files);
+    let names = openssh.files.host_names();
+    let hosts = names.iter().take(most.saturating_add(1)).map(|(name, line)| {
+        let settings = openssh.of(&HostQuery { host: (*name).to_owned(), ..HostQuery::default() });
+        let has_user = settings.is_some_and(|settings| settings.user.is_some());
+        OpensshHost { name: (*name).to_owned(), line: (*line).clone(), has_user }
+    });
+    (hosts.collect(), openssh.files.remarks.clone())
 }
 
 fn default_keys(home: Option<&Path>) -> Vec<PathBuf> {

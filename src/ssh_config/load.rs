@@ -2,6 +2,7 @@
 //! disk is a trait, so this is a function of what is on it. Not which lines apply to a host.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -83,6 +84,26 @@ impl Files {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.roots.iter().all(Vec::is_empty)
+    }
+
+    /// The names of `Host` lines that have no wildcards and are not negated, each once with its first line.
+    #[must_use]
+    pub fn host_names(&self) -> Vec<(&str, &Line)> {
+        fn collect<'a>(items: &'a [Item], seen: &mut HashSet<&'a str>, names: &mut Vec<(&'a str, &'a Line)>) {
+            for Item { line, content } in items {
+                match content {
+                    Content::Host(patterns) => {
+                        let plain = patterns.iter().filter(|name| !name.contains(['*', '?']) && !name.starts_with('!'));
+                        names.extend(plain.filter(|name| seen.insert(name)).map(|name| (name.as_str(), line)));
+                    }
+                    Content::Include(files) => files.iter().for_each(|file| collect(file, seen, names)),
+                    Content::Match(_) | Content::Never | Content::Set(_) | Content::NotUsed(_) => {}
+                }
+            }
+        }
+        let (mut seen, mut names) = (HashSet::new(), Vec::new());
+        self.roots.iter().for_each(|root| collect(root, &mut seen, &mut names));
+        names
     }
 }
 
@@ -258,6 +279,22 @@ mod tests {
             &[("/h/.ssh/config", &long)],
             &["/h/.ssh/config:1: the line is too long; nothing up to the next Host or Match applies"],
         );
+    }
+
+    #[test]
+    fn hosts_without_wildcards_have_names() {
+        let check = |files: &[(&str, &str)], expected: &[&str]| {
+            let loaded = load(files);
+            let names: Vec<String> =
+                loaded.host_names().iter().map(|(name, line)| format!("{name} {}", line.number)).collect();
+            assert_eq!(names, expected, "{files:?}");
+        };
+        check(&[], &[]);
+        check(
+            &[("/h/.ssh/config", "Host *\nHost web-1 web-? !db web-2\n\nhost=web-1 x\nMatch host y\n")],
+            &["web-1 2", "web-2 2", "x 4"],
+        );
+        check(&[("/h/.ssh/config", "Host a\nInclude d/*\n"), ("/h/.ssh/d/b", "\nHost b a\n")], &["a 1", "b 2"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The three operations on a client: collect, clean and trust. One attempt of a collection is in [`super::attempt`].
+//! The operations on a client: collect, clean, trust, and look at its host key. One attempt of a collection is in [`super::attempt`].
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use super::{
     audit_trail::AuditTrail,
     backoff,
     bastion_pool::{BastionKeys, RouteOrder},
-    bastions::Bastions,
+    bastions::{Bastions, Route},
     collection::{Collection, CollectionOrder},
     connect::ChannelBuffer,
     deadline::{Deadlines, WINDOW},
@@ -29,6 +29,7 @@ use super::{
     descriptor_budget::DescriptorBudget,
     host_key::{HostKeyPurpose, PinnedBefore, PinnedOthers, ShownHostKey},
     keyring::Keyring,
+    known_as::KnownAs,
     known_clients::KnownClients,
     known_hosts::{KnownHosts, KnownHostsError},
     login_marks::LoginMarks,
@@ -43,7 +44,7 @@ use crate::{
     bus::Publisher,
     config::{AgentDelivery, Client, Config, safe_text},
     fleet::{
-        EventKind, Failure, FailureKind, Stage, SweepId,
+        ClientId, EventKind, Failure, FailureKind, Stage, SweepId,
         audit::AuditNote,
         failure::Retry,
         login_hold::{HeldLogins, HoldChange},
@@ -88,6 +89,34 @@ pub struct TrustResult {
     pub fingerprint: String,
     /// The bastions on the way, each with its host key.
     pub bastions: Vec<String>,
+}
+
+/// A host key that a client has shown and proved to own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenHostKey {
+    /// Its name in files of host keys.
+    known_as: ClientId,
+    shown: ShownHostKey,
+}
+
+impl SeenHostKey {
+    /// Such as `ssh-ed25519`.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        &self.shown.algorithm
+    }
+
+    /// `SHA256:…`
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.shown.fingerprint
+    }
+
+    /// Whether it was pinned before.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.shown.before == PinnedBefore::ThisKey
+    }
 }
 
 /// How often, and since when, a collection failed because this machine lacks a resource.
@@ -344,10 +373,50 @@ impl Collector {
         cancel: &CancellationToken,
     ) -> Result<TrustResult, Failure> {
         let route = self.trusting.route(client, self.command, cancel).await?;
-        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
-        let opening = route.open(client, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
         let purpose = HostKeyPurpose::Trust { shown: Arc::clone(&met), others };
+        let ShownHostKey { fingerprint, algorithm, before, key: _ } =
+            self.shown_key(client, &route, purpose, &met, cancel).await?;
+        Ok(TrustResult { before, algorithm, fingerprint, bastions: route.host_keys().await })
+    }
+
+    /// Connects to a client to see its host key. Nothing is pinned, and no credential is sent to the client.
+    ///
+    /// # Errors
+    /// The failure: [`FailureKind::HostKeyChanged`] if another key is pinned.
+    pub async fn look(&self, client: &Client, cancel: &CancellationToken) -> Result<SeenHostKey, Failure> {
+        let began = Instant::now();
+        let looking = async {
+            let route = self.shared.bastions.route(client, self.command, cancel).await?;
+            let met = Arc::new(OnceLock::new());
+            let purpose = HostKeyPurpose::Look { shown: Arc::clone(&met) };
+            self.shown_key(client, &route, purpose, &met, cancel).await
+        };
+        match looking.instrument(span::of_client(client)).await {
+            Ok(shown) => Ok(SeenHostKey { known_as: KnownAs::of(client, &[]).id, shown }),
+            Err(failure) => Err(self.shared.bastions.blamed(client, failure, began).await),
+        }
+    }
+
+    /// Pins a host key that was seen.
+    ///
+    /// # Errors
+    /// [`KnownHostsError`] if the file cannot be written, or pins another key by now.
+    pub fn pin(&self, seen: &SeenHostKey) -> Result<(), KnownHostsError> {
+        self.shared.access.hosts.pin(seen.known_as.address(), seen.known_as.port(), &seen.shown.key)
+    }
+
+    /// The host key that a client shows to a connection with this purpose, which ends there.
+    async fn shown_key(
+        &self,
+        client: &Client,
+        route: &Route,
+        purpose: HostKeyPurpose,
+        met: &OnceLock<ShownHostKey>,
+        cancel: &CancellationToken,
+    ) -> Result<ShownHostKey, Failure> {
+        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
+        let opening = route.open(client, deadlines.of(Stage::Connect));
         let failure =
             match self.shared.access.connect(client, opening, &deadlines, purpose, ChannelBuffer::Commands).await {
                 Ok(session) => {
@@ -356,8 +425,7 @@ impl Collector {
                 }
                 Err(failure) => failure,
             };
-        let Some(ShownHostKey { fingerprint, algorithm, before }) = met.get().cloned() else { return Err(failure) };
-        Ok(TrustResult { before, algorithm, fingerprint, bastions: route.host_keys().await })
+        met.get().cloned().ok_or(failure)
     }
 
     /// Takes the notes about host keys and secrets for the audit since the last call.

@@ -34,6 +34,11 @@ pub(super) enum HostKeyPurpose {
         /// What happens if other keys are pinned.
         others: PinnedOthers,
     },
+    /// To see it and to disconnect afterwards, without pinning it.
+    Look {
+        /// The key that was shown.
+        shown: Arc<OnceLock<ShownHostKey>>,
+    },
 }
 
 /// What happens to keys that are pinned for a client when it shows another one.
@@ -54,6 +59,8 @@ pub(super) struct ShownHostKey {
     pub(super) algorithm: String,
     /// What was pinned before.
     pub(super) before: PinnedBefore,
+    /// The key.
+    pub(super) key: PublicKey,
 }
 
 /// What was pinned for a client before its key was shown.
@@ -101,8 +108,8 @@ fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
 pub(super) enum Verified {
     /// Log in.
     LogIn,
-    /// Disconnect, because the key was pinned, which was the purpose.
-    KeyPinned,
+    /// Disconnect, because the key was seen or pinned, which was the purpose.
+    KeySeen,
 }
 
 impl HostKeyPurpose {
@@ -130,7 +137,7 @@ impl HostKeyPurpose {
         }
         let is_checked = match self {
             Self::Enter(policy) => *policy != HostKeyPolicy::Off,
-            Self::Trust { .. } => false,
+            Self::Trust { .. } | Self::Look { .. } => false,
         };
         Ok(HostKeys { algorithms, certificates: is_checked && !authorities.is_empty() })
     }
@@ -149,7 +156,7 @@ impl HostKeyPurpose {
         let policy = match self {
             Self::Enter(HostKeyPolicy::Off) => return Ok(Verified::LogIn),
             Self::Enter(policy) => *policy,
-            Self::Trust { .. } => HostKeyPolicy::AcceptNew,
+            Self::Trust { .. } | Self::Look { .. } => HostKeyPolicy::AcceptNew,
         };
         let (verdict, file) = verdict(hosts, client, STAGE, shown)?;
         let key = shown.key().into_owned();
@@ -161,7 +168,8 @@ impl HostKeyPurpose {
             {
                 Decision::Replace
             }
-            (Self::Enter(_) | Self::Trust { .. }, verdict) => decide(policy, verdict),
+            (Self::Look { .. }, HostKeyVerdict::Unknown { .. }) => Decision::Accept,
+            (Self::Enter(_) | Self::Trust { .. } | Self::Look { .. }, verdict) => decide(policy, verdict),
         };
         let mut replaced = Vec::new();
         match decision {
@@ -195,7 +203,7 @@ impl HostKeyPurpose {
         }
         match self {
             Self::Enter(_) => Ok(Verified::LogIn),
-            Self::Trust { shown, .. } => {
+            Self::Trust { shown, .. } | Self::Look { shown } => {
                 let before = match verdict {
                     HostKeyVerdict::Pinned => PinnedBefore::ThisKey,
                     HostKeyVerdict::Changed { .. } => PinnedBefore::Others(replaced),
@@ -204,8 +212,8 @@ impl HostKeyPurpose {
                     | HostKeyVerdict::BadCertificate { .. } => PinnedBefore::Nothing,
                 };
                 let algorithm = key.algorithm().to_string();
-                shown.get_or_init(|| ShownHostKey { fingerprint, algorithm, before });
-                Ok(Verified::KeyPinned)
+                shown.get_or_init(|| ShownHostKey { fingerprint, algorithm, before, key });
+                Ok(Verified::KeySeen)
             }
         }
     }

@@ -89,7 +89,7 @@ impl SessionHandler {
         let outcome = judging.await.map_err(EndReason::Refused)?;
         match outcome {
             Verified::LogIn => Ok(()),
-            Verified::KeyPinned => Err(EndReason::KeyPinned),
+            Verified::KeySeen => Err(EndReason::KeyPinned),
         }
     }
 

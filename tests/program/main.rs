@@ -20,6 +20,7 @@ mod events;
 mod exit;
 mod export;
 mod hostile_smtp;
+mod init;
 mod long_export;
 mod mail_outcome;
 mod metrics;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         age::trials(),
         beside::trials(),
         package::trials(),
+        init::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

@@ -8,6 +8,7 @@ mod holding;
 mod host_keys;
 mod hostile;
 mod hostile_bastions;
+mod init;
 mod keeping;
 mod keys;
 mod large;
@@ -26,6 +27,7 @@ use holding::*;
 use host_keys::*;
 use hostile::*;
 use hostile_bastions::*;
+use init::*;
 use keeping::*;
 use keys::*;
 use large::*;
@@ -72,6 +74,8 @@ support::trials! {
         a_changed_host_key_is_refused_before_a_credential_is_sent,
         trust_pins_once_and_over_another_key_only_by_name,
         host_keys_of_the_ssh_tools_are_accepted_as_they_are,
+        init_pins_what_it_showed_and_writes_a_configuration_that_sweeps,
+        init_takes_hosts_of_ssh_config_without_copying_it,
         secrets_are_in_no_output_no_file_and_no_process,
         logins_that_pam_delays_and_asks_for_are_collected_and_those_that_it_refuses_are_quoted,
         a_large_sweep_waits_for_its_slowest_deadline_alone;

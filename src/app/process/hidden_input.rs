@@ -76,7 +76,7 @@ pub async fn read(stop: &CancellationToken) -> Result<Zeroizing<Vec<u8>>, InputE
 }
 
 /// A line of the terminal, with its end unless the operator ended the input.
-fn line(stop: &CancellationToken) -> Result<Zeroizing<Vec<u8>>, InputError> {
+pub(super) fn line(stop: &CancellationToken) -> Result<Zeroizing<Vec<u8>>, InputError> {
     let stdin = io::stdin();
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
     let mut buffer = Zeroizing::new([0_u8; LONGEST_LINE + 1]);

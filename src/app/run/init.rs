@@ -1,0 +1,166 @@
+//! `init`: writes a first configuration. Reads where the hosts are, asks for what is missing, shows and pins host keys,
+//! tries logins, and proposes limits. The text itself is made in `setup`.
+
+use std::{
+    io::{self, Write as _},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::output_file::{Audience, Output, OutputError};
+use crate::{
+    app::{
+        audit,
+        error::{RunError, chain},
+        process::question,
+    },
+    cli::{Exit, init::Init},
+    config::{self, Config, LoadError, diagnostic::Problems},
+    fleet::select::Pattern,
+    setup::{plan::Plan, proposal, written},
+};
+use contact::Contact;
+use decisions::Asking;
+use error::InitError;
+use sources::{Found, gather};
+
+mod contact;
+mod decisions;
+pub mod error;
+mod sources;
+
+/// Writes a configuration, and opens the dashboard if the operator wants it.
+///
+/// # Errors
+/// [`RunError`] if nothing was written.
+pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) -> Result<Exit, RunError> {
+    let target = init.output.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
+    refuse_existing(&target)?;
+    // What would fail at the end fails before anybody types or contacts anything.
+    let output = Output::create(&target, Audience::Owner)?;
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let may_ask = !init.yes && question::is_possible();
+    let Found { fleet, openssh_file, remarks } = gather(init, patterns, home.as_deref(), may_ask, stop).await?;
+    for remark in remarks {
+        writeln!(io::stderr(), "{remark}")?;
+    }
+    let asking = Asking { init, home: home.as_deref(), may_ask, stop };
+    let mut plan = Plan {
+        login: asking.login(&fleet).await?,
+        mail: asking.mail().await?,
+        database: asking.database()?,
+        known_hosts: asking.known_hosts()?,
+        openssh_file,
+        limits: proposal::limits(&[]),
+        fleet,
+    };
+    let config = loaded(&written::text(&plan), &target)?;
+    heading("Host keys", config.clients.len())?;
+    let mut contact = Contact::new(&config)?;
+    contact.host_keys(init.accept_host_keys, may_ask, stop).await?;
+    heading("Logins", contact.usable())?;
+    contact.collect(stop).await?;
+    if contact.measured.is_empty() && may_ask {
+        let asked = "No host could be collected. Write the configuration all the same?";
+        if !question::confirm(asked, false, stop).await.map_err(InitError::from)? {
+            return Err(InitError::Declined.into());
+        }
+    }
+    plan.limits = proposal::limits(&contact.measured);
+    let failed = contact.failed;
+    let notes = contact.close().await;
+    let text = written::text(&plan);
+    loaded(&text, &target)?;
+    write(&text, output, &target)?;
+    // What was pinned belongs in the audit. The configuration is there, so a failure does not change the exit code.
+    if let Err(error) = audit::store(&config, &notes).await {
+        tracing::warn!("not in the audit: {}", chain(&error));
+    }
+    end(init, &target, &config, failed, may_ask, stop).await
+}
+
+fn refuse_existing(target: &Path) -> Result<(), InitError> {
+    match target.symlink_metadata() {
+        Ok(_) => Err(InitError::Exists(target.to_owned())),
+        Err(_) => Ok(()),
+    }
+}
+
+fn heading(what: &str, hosts: usize) -> io::Result<()> {
+    let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+    writeln!(io::stdout(), "\n{what} of {hosts}:")
+}
+
+/// The configuration of a text, as it will be read from its file.
+fn loaded(text: &str, target: &Path) -> Result<Config, RunError> {
+    let file = tempfile::Builder::new().prefix("fleetsweep-").suffix(".xml").tempfile()?;
+    file.as_file().write_all(text.as_bytes())?;
+    match Config::load(file.path()) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(LoadError::Invalid(Problems(mut problems))) => {
+            for problem in &mut problems {
+                problem.file = target.display().to_string().into();
+            }
+            Err(LoadError::Invalid(Problems(problems)).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes the file. It is there whole or not at all.
+fn write(text: &str, mut output: Output, target: &Path) -> Result<(), RunError> {
+    output.write(text.as_bytes())?;
+    output.finish_new().map_err(|error| match error {
+        OutputError::Exists { .. } => InitError::Exists(target.to_owned()).into(),
+        other => RunError::from(other),
+    })
+}
+
+/// Says what was written and what comes next, or opens the dashboard.
+async fn end(
+    init: &Init,
+    target: &Path,
+    config: &Config,
+    failed: usize,
+    may_ask: bool,
+    stop: &CancellationToken,
+) -> Result<Exit, RunError> {
+    let shown = target.display();
+    let hosts =
+        if config.clients.len() == 1 { "1 client".to_owned() } else { format!("{} clients", config.clients.len()) };
+    let failures = match failed {
+        0 => String::new(),
+        1 => "; 1 host failed".to_owned(),
+        more => format!("; {more} hosts failed"),
+    };
+    writeln!(io::stdout(), "\n{shown} is written: {hosts}{failures}.")?;
+    match Config::check(target) {
+        Ok(loaded) => loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(error) => tracing::warn!("{}", chain(&error)),
+    }
+    if may_ask && !init.no_dashboard && failed < config.clients.len() {
+        let is_wanted = question::confirm("Open the dashboard now?", true, stop).await.map_err(InitError::from)?;
+        if is_wanted {
+            let program = std::env::current_exe().map_err(InitError::Dashboard)?;
+            return Err(InitError::Dashboard(Command::new(program).arg("--config").arg(target).exec()).into());
+        }
+    }
+    let option =
+        if target == PathBuf::from(config::DEFAULT_FILE) { String::new() } else { format!(" --config {shown}") };
+    let commands = [
+        ("check", "what it means; contacts nothing"),
+        ("--once", "one sweep of all clients, as a table"),
+        ("mail-test", "one mail to each address"),
+        ("", "the dashboard"),
+    ];
+    let is_mailed = config.clients.iter().any(|client| !client.mail.is_empty());
+    writeln!(io::stdout(), "Next:")?;
+    for (command, meaning) in commands.into_iter().filter(|(command, _)| *command != "mail-test" || is_mailed) {
+        let line = format!("fleetsweep{option} {command}");
+        writeln!(io::stdout(), "  {:width$}  {meaning}", line.trim_end(), width = 22 + option.len())?;
+    }
+    Ok(if failed == 0 { Exit::Success } else { Exit::ClientFailed })
+}
