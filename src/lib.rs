@@ -9,7 +9,7 @@
 //! | [`ssh_config`] | what OpenSSH's `ssh_config` says about a host, and in which line | nothing |
 //! | [`age`] | the file format of age: keys, encryption and decryption of secrets | nothing |
 //! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet`, `ssh_config`, `age` |
-//! | [`setup`] | pure: a first configuration: inventories to hosts, hosts to the text of `config.xml` | `fleet`, `config` |
+//! | [`setup`] | pure: a first configuration: inventories to hosts, hosts to the text of `config.xml` | `fleet`, `config`, `ssh_config` |
 //! | [`bus`] | the event bus: one channel of events, folded for every subscriber | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `bus`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows, the spool for its outages | `fleet`, `config` |
