@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Exit, FleetSource, Invocation, Task},
-    config::LoadError,
+    config::{self, LoadError},
     headless::progress::Progress,
 };
 
@@ -77,7 +77,8 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Secret { .. }
         | Task::Help(_)
         | Task::Completions(_)
-        | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
+        | Task::Man
+        | Task::Schema => (logging::start(invocation.log_level, progress.clone()), None),
     };
     // Every session needs a descriptor, and the usual limit of 1,024 is too low for a large fleet.
     descriptors::raise_limit();
@@ -120,7 +121,8 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
         | Task::Replay(_)
         | Task::Help(_)
         | Task::Completions(_)
-        | Task::Man => {}
+        | Task::Man
+        | Task::Schema => {}
     }
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let started: Vec<_> = (0..=workers).map(|_| std::thread::Builder::new().spawn(|| ())).collect();
@@ -155,6 +157,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
         }
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;
+            Ok(Exit::Success)
+        }
+        (Task::Schema, _) => {
+            io::stdout().lock().write_all(config::Schema::TEXT.as_bytes())?;
             Ok(Exit::Success)
         }
         (Task::Man, _) => {

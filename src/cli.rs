@@ -132,7 +132,7 @@ enum Command {
     /// On a terminal, it asks for what is missing. In a script, use --yes, and --accept-host-keys unless the keys are
     /// pinned already. Only the hosts that match --client are taken. It exits with 1 if a host could not be collected, or
     /// if its key was not accepted.
-    Init(Init),
+    Init(Box<Init>),
     /// Validate the configuration and show what would be swept; contacts nothing
     Check {
         /// Show the way to these clients instead: addresses, hops, keys, and where each is set
@@ -184,6 +184,8 @@ enum Command {
     },
     /// Print the manual page
     Man,
+    /// Print the schema of config.xml (XSD), by which editors complete and check it
+    Schema,
 }
 
 /// The output format of `--once`.
@@ -233,7 +235,7 @@ pub enum Task {
     /// The dashboard with a recording.
     Replay(PathBuf),
     /// Write a configuration.
-    Init(Init),
+    Init(Box<Init>),
     /// Validate the configuration and contact nobody.
     Check {
         /// Whether the ways to the selected clients are shown, and not the summary.
@@ -262,6 +264,8 @@ pub enum Task {
     Completions(Shell),
     /// Print the manual page.
     Man,
+    /// Print the schema of the configuration.
+    Schema,
 }
 
 /// Where the description of the fleet comes from.
@@ -349,6 +353,7 @@ impl Invocation {
             Some(Command::Help { topic }) => Task::Help(topic.as_deref().map(page_about).transpose()?),
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
+            Some(Command::Schema) => Task::Schema,
             None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert, held_logins },
             None if headless => Task::Headless,
             None => replay.map_or(Task::Dashboard, Task::Replay),
@@ -469,7 +474,8 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
         | Task::Secret { .. }
         | Task::Help(_)
         | Task::Completions(_)
-        | Task::Man => 0,
+        | Task::Man
+        | Task::Schema => 0,
     };
     match verbose.saturating_add(usual) {
         0 => LevelFilter::WARN,

@@ -53,6 +53,7 @@ pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Metrics, Smtp, SmtpLogin, Ssh};
 pub use openssh::{OpensshHost, hosts as openssh_hosts};
+pub use schema::Schema;
 pub use span::show_duration;
 
 /// The file that is read where no other is named.

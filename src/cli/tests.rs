@@ -49,15 +49,15 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
         ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
         ("agents", Task::Agents(None), file("config.xml")),
         ("agents --output there", Task::Agents(Some("there".into())), file("config.xml")),
-        ("init", Task::Init(Init::default()), file("config.xml")),
+        ("init", Task::Init(Box::default()), file("config.xml")),
         (
             "init ops@a b:22 --yes --output c.xml",
-            Task::Init(Init {
+            Task::Init(Box::new(Init {
                 hosts: vec!["ops@a".to_owned(), "b:22".to_owned()],
                 yes: true,
                 output: Some("c.xml".into()),
                 ..Init::default()
-            }),
+            })),
             file("config.xml"),
         ),
         ("secret", Task::Secret { output: None, recipients: Vec::new() }, file("config.xml")),
@@ -67,6 +67,7 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
             file("a.xml"),
         ),
         ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
+        ("schema", Task::Schema, file("config.xml")),
         ("man", Task::Man, file("config.xml")),
         ("help", Task::Help(None), file("config.xml")),
         ("help configuration", Task::Help(Some("configuration")), file("config.xml")),

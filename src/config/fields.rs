@@ -151,7 +151,7 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
         let hint = match kind.meant(written) {
             _ if !elsewhere.is_empty() => words!["it is an attribute of ", safe_text::tags(&elsewhere)],
             Some(meant) => words!["did you mean `", meant, "`?"],
-            None if kind.attributes.is_empty() => "remove it".into(),
+            None if kind.attributes.is_empty() || name == schema::ROOT => "remove it".into(),
             None => {
                 words!["the known attributes are ", safe_text::listed(kind.attributes.iter().map(|known| known.name))]
             }

@@ -523,8 +523,13 @@ impl Sources {
                     ValueKind::DatabaseUrl
                     | ValueKind::Choice(_)
                     | ValueKind::Metric
-                    | ValueKind::Measure
-                    | ValueKind::MeasureOrChoice(_)
+                    | ValueKind::Whole(_)
+                    | ValueKind::Duration
+                    | ValueKind::DurationOrChoice(_)
+                    | ValueKind::Size
+                    | ValueKind::Limit
+                    | ValueKind::Namespace
+                    | ValueKind::PathOrNothing
                     | ValueKind::Address
                     | ValueKind::Socket
                     | ValueKind::Servers

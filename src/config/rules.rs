@@ -4,6 +4,7 @@ use super::{
     fields::{self, Field, field, required},
     instances::{self, Instances},
     safe_text::{self, SafeText, words},
+    schema,
     settings::Settings,
     shape::Element,
     source::{Findings, Source},
@@ -67,7 +68,7 @@ impl Rules<'_> {
     /// One `<alert>`; every attribute is checked even where another is wrong.
     fn rule(&mut self, alert: &Element, metric: Option<Metric>) -> Option<Rule> {
         let settings = self.settings;
-        let for_sweeps = field(alert, "for", self.findings, |text| values::whole(text, 1..=10_000));
+        let for_sweeps = field(alert, "for", self.findings, |text| values::within(text, schema::FOR_SWEEPS));
         let repeat = field(alert, "repeat", self.findings, values::repeat);
         // Without the type the unit of the limit is unknown.
         let Some(metric) = metric else {

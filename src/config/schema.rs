@@ -11,8 +11,19 @@ pub(super) struct ElementKind {
     pub name: &'static str,
     /// The elements that may contain it.
     pub parents: &'static [&'static str],
+    /// Whether there may be only one.
+    pub is_single: bool,
     /// Its attributes.
     pub attributes: &'static [AttributeKind],
+}
+
+/// The schema for editors, in the language XML Schema.
+#[derive(Debug)]
+pub struct Schema;
+
+impl Schema {
+    /// Its text. It is made of the table below by a test, which compares it.
+    pub const TEXT: &str = include_str!("../../assets/config.xsd");
 }
 
 /// An attribute.
@@ -26,6 +37,32 @@ pub(super) struct AttributeKind {
     pub default: Option<&'static str>,
 }
 
+/// The bounds of a whole number, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The least.
+    pub least: u32,
+    /// The most.
+    pub most: u32,
+}
+
+impl Bounds {
+    const fn new(least: u32, most: u32) -> Self {
+        Self { least, most }
+    }
+}
+
+/// A TCP port.
+pub(super) const PORT: Bounds = Bounds::new(1, 65_535);
+/// How many clients at once, and how many logins at once behind a bastion.
+pub(super) const AT_ONCE: Bounds = Bounds::new(1, 4096);
+/// `retries`.
+pub(super) const RETRIES: Bounds = Bounds::new(0, 10);
+/// `max-events`.
+pub(super) const MAX_EVENTS: Bounds = Bounds::new(1, 1_000_000_000);
+/// `for` of an alert.
+pub(super) const FOR_SWEEPS: Bounds = Bounds::new(1, 10_000);
+
 /// The type of a value. It decides whether the value may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
@@ -33,10 +70,16 @@ pub(super) enum ValueKind {
     Choice(&'static [&'static str]),
     /// The type of an alert.
     Metric,
-    /// A number, a duration or a percentage.
-    Measure,
+    /// A whole number.
+    Whole(Bounds),
+    /// A duration.
+    Duration,
     /// The same, or a keyword.
-    MeasureOrChoice(&'static [&'static str]),
+    DurationOrChoice(&'static [&'static str]),
+    /// A number of bytes.
+    Size,
+    /// A limit, in the unit of its metric.
+    Limit,
     /// An IP address or a host name, possibly with ranges.
     Address,
     /// An IP address of this machine and a port.
@@ -45,6 +88,8 @@ pub(super) enum ValueKind {
     Servers,
     /// The path of a file.
     Path,
+    /// The same, or nothing, which cancels that of a group.
+    PathOrNothing,
     /// The same, or a keyword.
     PathOrChoice(&'static [&'static str]),
     /// Mail addresses.
@@ -59,19 +104,26 @@ pub(super) enum ValueKind {
     Expression,
     /// A secret or its source.
     Secret,
+    /// The name that XML Schema has for its own attributes.
+    Namespace,
 }
 
 impl ValueKind {
     /// The possible keywords.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         let (list, metrics) = match self {
-            Self::Choice(list) | Self::MeasureOrChoice(list) | Self::PathOrChoice(list) => (list, [].as_slice()),
+            Self::Choice(list) | Self::DurationOrChoice(list) | Self::PathOrChoice(list) => (list, [].as_slice()),
             Self::Metric => ([].as_slice(), Metric::ALL.as_slice()),
-            Self::Measure
+            Self::Whole(_)
+            | Self::Duration
+            | Self::Size
+            | Self::Limit
+            | Self::Namespace
             | Self::Address
             | Self::Socket
             | Self::Servers
             | Self::Path
+            | Self::PathOrNothing
             | Self::Mail
             | Self::Account
             | Self::Label
@@ -246,21 +298,33 @@ pub(super) const FOREIGN_WORDS: [&str; 59] = [
 
 /// The root.
 pub(super) const ROOT: &str = "config";
+/// The attribute of the root that declares the next one.
+pub(super) const INSTANCE: &str = "xmlns:xsi";
+/// The attribute of the root by which editors find the schema. The program does not read it.
+pub(super) const LOCATION: &str = "xsi:noNamespaceSchemaLocation";
+/// The only value of the first one.
+pub(super) const INSTANCE_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// Every element.
 pub(super) const ELEMENTS: [ElementKind; 12] = [
-    ElementKind { name: ROOT, parents: &[], attributes: &[] },
+    ElementKind {
+        name: ROOT,
+        parents: &[],
+        is_single: true,
+        attributes: &[plain(INSTANCE, ValueKind::Namespace), plain(LOCATION, ValueKind::Path)],
+    },
     ElementKind {
         name: "collector",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[
-            with("interval", ValueKind::Measure, "60s"),
-            with("concurrency", ValueKind::Measure, "128"),
-            with("timeout", ValueKind::Measure, "30s"),
-            with("retries", ValueKind::Measure, "1"),
+            with("interval", ValueKind::Duration, "60s"),
+            with("concurrency", ValueKind::Whole(AT_ONCE), "128"),
+            with("timeout", ValueKind::Duration, "30s"),
+            with("retries", ValueKind::Whole(RETRIES), "1"),
             with("agent", ValueKind::Choice(&AGENT), "keep"),
-            plain("agent-path", ValueKind::Path),
-            with("max-events", ValueKind::Measure, "100000"),
+            plain("agent-path", ValueKind::PathOrNothing),
+            with("max-events", ValueKind::Whole(MAX_EVENTS), "100000"),
             plain("redact", ValueKind::Expression),
             plain("mail", ValueKind::Mail),
             plain("age-identity", ValueKind::Path),
@@ -269,34 +333,37 @@ pub(super) const ELEMENTS: [ElementKind; 12] = [
     ElementKind {
         name: "database",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[
             with("url", ValueKind::DatabaseUrl, "sqlite:fleetsweep.db"),
-            with("retention", ValueKind::Measure, "90d"),
-            with("history", ValueKind::Measure, "5y"),
+            with("retention", ValueKind::Duration, "90d"),
+            with("history", ValueKind::Duration, "5y"),
             plain("tls", ValueKind::Choice(&DATABASE_TLS)),
-            plain("max-size", ValueKind::Measure),
+            plain("max-size", ValueKind::Size),
         ],
     },
     ElementKind {
         name: "smtp",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[
             with("host", ValueKind::Address, "127.0.0.1"),
-            plain("port", ValueKind::Measure),
+            plain("port", ValueKind::Whole(PORT)),
             with("security", ValueKind::Choice(&SECURITY), "none"),
             with("from", ValueKind::Mail, "fleetsweep@localhost"),
             plain("helo", ValueKind::Address),
             plain("ca", ValueKind::Path),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
-            with("give-up", ValueKind::Measure, "5d"),
-            with("mail-size", ValueKind::Measure, "10MB"),
+            with("give-up", ValueKind::Duration, "5d"),
+            with("mail-size", ValueKind::Size, "10MB"),
             with("attachments", ValueKind::Choice(&ATTACHMENTS), "text"),
         ],
     },
     ElementKind {
         name: "ssh",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[
             with("known-hosts", ValueKind::Path, "~/.ssh/known_hosts"),
             with("host-keys", ValueKind::Choice(&HOST_KEYS), "accept-new"),
@@ -306,47 +373,51 @@ pub(super) const ELEMENTS: [ElementKind; 12] = [
     ElementKind {
         name: "metrics",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[with("listen", ValueKind::Socket, "127.0.0.1:9469")],
     },
     ElementKind {
         name: "alerts",
         parents: &[ROOT],
+        is_single: true,
         attributes: &[
-            with("repeat", ValueKind::MeasureOrChoice(&[EVERY]), "every"),
+            with("repeat", ValueKind::DurationOrChoice(&[EVERY]), "every"),
             with("recovery", ValueKind::Choice(&YES_OR_NO), "no"),
         ],
     },
     ElementKind {
         name: "bastion",
         parents: &[ROOT],
+        is_single: false,
         attributes: &[
             plain("name", ValueKind::Label),
             plain("host", ValueKind::Address),
-            with("port", ValueKind::Measure, "22"),
+            with("port", ValueKind::Whole(PORT), "22"),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
             plain("key", ValueKind::Path),
             plain("passphrase", ValueKind::Secret),
-            with("max-logins", ValueKind::Measure, "32"),
+            with("max-logins", ValueKind::Whole(AT_ONCE), "32"),
             with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
         ],
     },
     ElementKind {
         name: "client",
         parents: &[ROOT, "group"],
+        is_single: false,
         attributes: &[
             plain("ip", ValueKind::Address),
             plain("name", ValueKind::Label),
-            with("port", ValueKind::Measure, "22"),
+            with("port", ValueKind::Whole(PORT), "22"),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
             plain("key", ValueKind::Path),
             plain("passphrase", ValueKind::Secret),
             plain("mail", ValueKind::Mail),
             plain("agent", ValueKind::Choice(&AGENT)),
-            plain("agent-path", ValueKind::Path),
+            plain("agent-path", ValueKind::PathOrNothing),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
-            with("events-mail", ValueKind::MeasureOrChoice(&[EVERY]), "every"),
+            with("events-mail", ValueKind::DurationOrChoice(&[EVERY]), "every"),
             plain("ignore", ValueKind::Expression),
             plain("redact", ValueKind::Expression),
             with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
@@ -356,17 +427,18 @@ pub(super) const ELEMENTS: [ElementKind; 12] = [
     ElementKind {
         name: "group",
         parents: &[ROOT, "group"],
+        is_single: false,
         attributes: &[
-            plain("port", ValueKind::Measure),
+            plain("port", ValueKind::Whole(PORT)),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
             plain("key", ValueKind::Path),
             plain("passphrase", ValueKind::Secret),
             plain("mail", ValueKind::Mail),
             plain("agent", ValueKind::Choice(&AGENT)),
-            plain("agent-path", ValueKind::Path),
+            plain("agent-path", ValueKind::PathOrNothing),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
-            plain("events-mail", ValueKind::MeasureOrChoice(&[EVERY])),
+            plain("events-mail", ValueKind::DurationOrChoice(&[EVERY])),
             plain("ignore", ValueKind::Expression),
             plain("redact", ValueKind::Expression),
             plain("legacy", ValueKind::Choice(&YES_OR_NO)),
@@ -376,21 +448,23 @@ pub(super) const ELEMENTS: [ElementKind; 12] = [
     ElementKind {
         name: "events",
         parents: &["client", "group"],
+        is_single: false,
         attributes: &[plain("channel", ValueKind::Label), plain("ids", ValueKind::Label)],
     },
     ElementKind {
         name: "alert",
         parents: &["client", "group"],
+        is_single: false,
         attributes: &[
             plain("type", ValueKind::Metric),
-            plain("limit", ValueKind::Measure),
+            plain("limit", ValueKind::Limit),
             plain("mount", ValueKind::Path),
             plain("interface", ValueKind::Label),
             plain("name", ValueKind::Label),
             plain("exclude", ValueKind::Path),
-            with("for", ValueKind::Measure, "1"),
-            plain("clear", ValueKind::Measure),
-            plain("repeat", ValueKind::MeasureOrChoice(&[EVERY])),
+            with("for", ValueKind::Whole(FOR_SWEEPS), "1"),
+            plain("clear", ValueKind::Limit),
+            plain("repeat", ValueKind::DurationOrChoice(&[EVERY])),
         ],
     },
 ];

@@ -54,13 +54,14 @@ pub(super) struct Settings {
 
 /// Reads the settings from the root element.
 pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, findings: &mut Findings) -> Settings {
+    schema_location(root, findings);
     let mut reader = Reader { root, source, findings, element: None, name: "", shown: Vec::new() };
 
     reader.enter("collector");
     let interval = reader.value("interval", |text| values::duration(text, SECOND..=30 * DAY));
     let concurrency = reader.value("concurrency", values::concurrency);
     let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
-    let retries = reader.value("retries", |text| values::whole(text, 0..=10));
+    let retries = reader.value("retries", |text| values::within(text, schema::RETRIES));
     let agent = reader.value("agent", values::agent);
     let agent_path = reader.optional("agent-path", AgentPath::parse).flatten();
     let events = reader.value("max-events", values::max_events);
@@ -151,6 +152,26 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         repeat,
         recovery,
         shown: reader.shown,
+    }
+}
+
+/// The attributes of the root that tell editors where the schema is. They have no effect.
+fn schema_location(root: &Element, findings: &mut Findings) {
+    let namespace = field(root, schema::INSTANCE, findings, |text| match text {
+        schema::INSTANCE_NAMESPACE => Ok(()),
+        _ => Err(ValueError::new(
+            "this is not the namespace of schema locations",
+            words!["write `", schema::INSTANCE_NAMESPACE, "`"],
+        )),
+    });
+    let location = field(root, schema::LOCATION, findings, |text| values::path(text, None).map(|_| ()));
+    if namespace.is_absent() && !location.is_absent() {
+        fields::missing(
+            root,
+            schema::INSTANCE,
+            words![schema::INSTANCE, "=\"", schema::INSTANCE_NAMESPACE, "\""],
+            findings,
+        );
     }
 }
 
@@ -258,7 +279,8 @@ impl Reader<'_> {
         self.name = name;
         let mut written = self.root.children.iter().filter(|child| child.name.text == name);
         self.element = written.next();
-        for second in written {
+        let is_single = schema::element(name).is_some_and(|kind| kind.is_single);
+        for second in written.filter(|_| is_single) {
             let first = self.element.map_or(0, |element| self.source.line_of(element.name.at.start));
             self.findings.error(
                 second.name.at.clone(),

@@ -11,6 +11,7 @@ use crate::fleet::{ClientId, Metric, Rule, metric::InstancePattern, rule::Repeat
 
 mod leaks;
 mod page;
+mod xsd;
 
 /// The mission's sample, to the letter.
 const SAMPLE: &str = r#"<config>

@@ -17,7 +17,7 @@ use super::{
     choices::{AgentChoice, AgentKeeping, AttachmentFormat, HostKeyPolicy, SmtpSecurity},
     database::DatabaseTls,
     safe_text::{self, words},
-    schema,
+    schema::{self, Bounds},
     value_error::ValueError,
 };
 use crate::fleet::{
@@ -123,6 +123,11 @@ pub(super) fn metric(text: &str) -> Result<Metric, ValueError> {
     word(text, Metric::ALL.map(Metric::word), Metric::ALL)
 }
 
+/// A whole number within the bounds of an attribute.
+pub(super) fn within(text: &str, bounds: Bounds) -> Result<u32, ValueError> {
+    whole(text, bounds.least..=bounds.most)
+}
+
 /// A whole number within bounds.
 pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, ValueError> {
     let hint = || words!["write a whole number from ", *bounds.start(), " to ", *bounds.end()];
@@ -169,7 +174,7 @@ fn size(text: &str, bounds: RangeInclusive<u64>, hint: &'static str) -> Result<B
 
 /// `max-events`: the most security events of a client that are stored per day.
 pub(super) fn max_events(text: &str) -> Result<Allowance, ValueError> {
-    let number = whole(text, 1..=1_000_000_000)?;
+    let number = within(text, schema::MAX_EVENTS)?;
     NonZeroU32::new(number)
         .map(|events| Allowance { events })
         .ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], "write at least 1"))
@@ -177,7 +182,7 @@ pub(super) fn max_events(text: &str) -> Result<Allowance, ValueError> {
 
 /// `concurrency`: how many collections at once, 1 to 4,096.
 pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, ValueError> {
-    let number = whole(text, 1..=4096)?;
+    let number = within(text, schema::AT_ONCE)?;
     usize::try_from(number)
         .ok()
         .and_then(NonZeroUsize::new)
@@ -191,13 +196,10 @@ pub(super) fn max_logins(text: &str) -> Result<NonZeroUsize, ValueError> {
 
 /// A TCP port.
 pub(super) fn port(text: &str) -> Result<u16, ValueError> {
-    match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
-        Ok(_) | Err(_) => Err(ValueError::new(
-            words![safe_text::number(text), " is not a valid port"],
-            "write a whole number from 1 to 65535",
-        )),
-    }
+    let number = within(text, schema::PORT).ok().and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| {
+        ValueError::new(words![safe_text::number(text), " is not a valid port"], "write a whole number from 1 to 65535")
+    })
 }
 
 /// `listen`: an IP address of this machine, or `localhost`, and a port.

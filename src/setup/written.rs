@@ -8,8 +8,11 @@ use super::{
     proposal::Limit,
 };
 
+/// The file of the schema for editors, beside the configuration, which names it.
+pub const SCHEMA_FILE: &str = "config.xsd";
+
 /// The longest text from elsewhere in a comment, in characters.
-const LONGEST_REMARK: usize = 120;
+const LONGEST_REMARK: usize = 400;
 
 /// The text.
 #[must_use]
@@ -68,8 +71,9 @@ const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
   fleetsweep check                 is it valid, and what does it mean?
   fleetsweep help configuration    every element and attribute
+  fleetsweep schema > config.xsd   the schema, by which editors complete and check this file
 -->
-<config>
+<config xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="config.xsd">
 
 "#;
 

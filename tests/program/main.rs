@@ -26,6 +26,7 @@ mod mail_outcome;
 mod metrics;
 mod package;
 mod pipeline;
+mod schema;
 mod secrets;
 mod service;
 mod site;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         beside::trials(),
         package::trials(),
         init::trials(),
+        schema::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

@@ -49,6 +49,7 @@ pub(crate) async fn init_pins_what_it_showed_and_writes_a_configuration_that_swe
     assert_eq!(fs::read_to_string(program.path(".ssh/known_hosts")).unwrap().lines().count(), 3);
     let text = fs::read_to_string(program.path("config.xml")).unwrap();
     assert!(text.contains("; the highest measured was ") && text.contains("name=\"db &amp; &lt;co&gt;\""), "{text}");
+    assert!(fs::read_to_string(program.path("config.xsd")).unwrap().contains("<xs:schema "));
     let checked = program.run(["check"]).await;
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked:#?}");
     let swept = sweep(&program).await;

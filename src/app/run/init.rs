@@ -4,7 +4,7 @@
 use std::{
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
@@ -18,7 +18,7 @@ use crate::{
         process::question,
     },
     cli::{Exit, init::Init},
-    config::{self, Config, LoadError, diagnostic::Problems},
+    config::{self, Config, LoadError, Schema, diagnostic::Problems},
     fleet::select::Pattern,
     setup::{plan::Plan, proposal, written},
 };
@@ -75,6 +75,7 @@ pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) ->
     let text = written::text(&plan);
     loaded(&text, &target)?;
     write(&text, output, &target)?;
+    write_schema(&target);
     // What was pinned belongs in the audit. The configuration is there, so a failure does not change the exit code.
     if let Err(error) = audit::store(&config, &notes).await {
         tracing::warn!("not in the audit: {}", chain(&error));
@@ -115,8 +116,26 @@ fn write(text: &str, mut output: Output, target: &Path) -> Result<(), RunError> 
     output.write(text.as_bytes())?;
     output.finish_new().map_err(|error| match error {
         OutputError::Exists { .. } => InitError::Exists(target.to_owned()).into(),
-        other => RunError::from(other),
+        other @ (OutputError::NotBegun { .. } | OutputError::NotFinished { .. } | OutputError::Stopped { .. }) => {
+            RunError::from(other)
+        }
     })
+}
+
+/// Writes the schema for editors beside the file that names it, if there is none. Nothing depends on it.
+fn write_schema(target: &Path) {
+    let path = target.with_file_name(written::SCHEMA_FILE);
+    if path.symlink_metadata().is_ok() {
+        return;
+    }
+    let written = || {
+        let mut output = Output::create(&path, Audience::Everyone)?;
+        output.write(Schema::TEXT.as_bytes())?;
+        output.finish_new()
+    };
+    if let Err(error) = written() {
+        tracing::warn!("editors will not find the schema: {}", chain(&error));
+    }
 }
 
 /// Says what was written and what comes next, or opens the dashboard.
@@ -148,8 +167,7 @@ async fn end(
             return Err(InitError::Dashboard(Command::new(program).arg("--config").arg(target).exec()).into());
         }
     }
-    let option =
-        if target == PathBuf::from(config::DEFAULT_FILE) { String::new() } else { format!(" --config {shown}") };
+    let option = if target == Path::new(config::DEFAULT_FILE) { String::new() } else { format!(" --config {shown}") };
     let commands = [
         ("check", "what it means; contacts nothing"),
         ("--once", "one sweep of all clients, as a table"),

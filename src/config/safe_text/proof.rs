@@ -33,14 +33,18 @@ fn shown_if(proof: bool, text: &str) -> SafeText {
 pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
     match kind {
         ValueKind::Choice(_) | ValueKind::Metric => wrong_word(text, kind.words()).is_some(),
-        ValueKind::Measure | ValueKind::MeasureOrChoice(_) => {
-            is_measure(text) || wrong_word(text, kind.words()).is_some()
-        }
+        ValueKind::Whole(_)
+        | ValueKind::Duration
+        | ValueKind::DurationOrChoice(_)
+        | ValueKind::Size
+        | ValueKind::Limit => is_measure(text) || wrong_word(text, kind.words()).is_some(),
         ValueKind::Address => is_address(text),
         ValueKind::Socket => is_socket(text),
         ValueKind::PathOrChoice(words) => words.contains(&text),
         ValueKind::Servers
         | ValueKind::Path
+        | ValueKind::PathOrNothing
+        | ValueKind::Namespace
         | ValueKind::Mail
         | ValueKind::Account
         | ValueKind::Label
@@ -53,12 +57,16 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
 /// A valid value of a type, hidden if it may contain a secret.
 pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
     match kind {
-        ValueKind::Choice(_) | ValueKind::Metric | ValueKind::Measure | ValueKind::MeasureOrChoice(_) => {
-            shown_if(in_any_state(kind, text), text)
-        }
+        ValueKind::Choice(_)
+        | ValueKind::Metric
+        | ValueKind::Whole(_)
+        | ValueKind::Duration
+        | ValueKind::DurationOrChoice(_)
+        | ValueKind::Size
+        | ValueKind::Limit => shown_if(in_any_state(kind, text), text),
         ValueKind::Address => addresses(text),
         ValueKind::Socket => shown_if(is_socket(text), text),
-        ValueKind::Path => path(Path::new(text)),
+        ValueKind::Path | ValueKind::PathOrNothing => path(Path::new(text)),
         ValueKind::PathOrChoice(words) => {
             if words.contains(&text) {
                 proved(text)
@@ -71,7 +79,7 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
         ValueKind::Label => label(text),
         ValueKind::DatabaseUrl => database(text),
         // Each part is shown where it was parsed.
-        ValueKind::Servers | ValueKind::Expression | ValueKind::Secret => SafeText::hidden(),
+        ValueKind::Servers | ValueKind::Expression | ValueKind::Secret | ValueKind::Namespace => SafeText::hidden(),
     }
 }
 

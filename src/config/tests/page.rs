@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::config::schema::{ELEMENTS, ElementKind, ROOT, ValueKind};
 
-const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+pub(super) const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
 const ALERTS: &str = include_str!("../../../docs/alerts-and-mail.md");
 
 /// The rows of the table below a heading, as cells, without its first two lines.
-fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+pub(super) fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
     let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap_or_default();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let cells = |row: &str| {
@@ -23,7 +23,7 @@ fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 /// The first text between backticks.
-fn code(cell: &str) -> &str {
+pub(super) fn code(cell: &str) -> &str {
     cell.split('`').nth(1).unwrap_or_default()
 }
 
@@ -97,7 +97,8 @@ fn every_example_of_the_page_is_valid() {
             tried += 1;
         }
     }
-    assert_eq!(tried, ELEMENTS.iter().map(|kind| kind.attributes.len()).sum::<usize>());
+    let of_elements = ELEMENTS.iter().filter(|kind| kind.name != ROOT);
+    assert_eq!(tried, of_elements.map(|kind| kind.attributes.len()).sum::<usize>());
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn every_configuration_in_the_documents_is_valid() {
     for path in pages.chain(["README.md", "SECURITY.md"].map(|name| root.join(name))) {
         let page = std::fs::read_to_string(&path).unwrap_or_default();
         for block in page.split("```xml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-            let text = match (block.contains("<config>"), block.contains("<client")) {
+            let text = match (block.contains("<config"), block.contains("<client")) {
                 (true, _) => block.to_owned(),
                 (false, true) => format!("<config>{block}</config>"),
                 (false, false) => with_client(block),

@@ -144,7 +144,7 @@ impl<'a> Tree<'a> {
 
     /// The hosts as they are reached.
     pub(super) fn read(&self) -> Result<Read, InputError> {
-        let order = self.from_the_outside()?;
+        let order = self.outermost_first()?;
         let depths = self.depths(&order);
         let around = self.around(&order);
         // Most hosts share their groups with others.
@@ -181,7 +181,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The groups, each after those that contain it.
-    fn from_the_outside(&self) -> Result<Vec<usize>, InputError> {
+    fn outermost_first(&self) -> Result<Vec<usize>, InputError> {
         let mut parents = vec![0_usize; self.groups.len()];
         for child in self.groups.iter().flat_map(|group| &group.children) {
             if let Some(count) = parents.get_mut(*child) {

@@ -14,7 +14,7 @@ use crate::setup::{
 };
 
 /// The most nodes: a host with three variables has eight.
-const MOST_NODES: usize = 1_000_000;
+const MOST_NODES: usize = 600_000;
 /// The deepest nesting, here and of groups.
 const DEEPEST: usize = 64;
 
@@ -167,8 +167,17 @@ impl<'a> Reader<'a> {
                 | Event::StreamEnd
                 | Event::DocumentStart(_)
                 | Event::DocumentEnd => {}
-                event if root.is_none() => root = Some(self.node(event, line, 0)?),
-                _ => return Err(self.error(line, "there is a second document", "keep one")),
+                Event::Alias(_)
+                | Event::Scalar(..)
+                | Event::SequenceStart(..)
+                | Event::SequenceEnd
+                | Event::MappingStart(..)
+                | Event::MappingEnd => {
+                    if root.is_some() {
+                        return Err(self.error(line, "there is a second document", "keep one"));
+                    }
+                    root = Some(self.node(event, line, 0)?);
+                }
             }
         }
         Ok(root)

@@ -68,6 +68,8 @@ pub enum Tool {
     Wine,
     /// The C compiler for Windows. It compiles the parts of Windows that Wine lacks.
     Mingw,
+    /// `xmllint`, which validates XML.
+    Xmllint,
     /// `dpkg-deb`, which builds Debian packages.
     Dpkg,
     /// `objdump`, which reads what a program needs.
@@ -107,6 +109,7 @@ impl Tool {
             Self::Qemu => &["qemu-aarch64-static"],
             Self::Wine => &["wine"],
             Self::Mingw => &["x86_64-w64-mingw32-gcc"],
+            Self::Xmllint => &["xmllint"],
             Self::Dpkg => &["dpkg-deb"],
             Self::Binutils => &["objdump"],
             Self::Namespaces => &["unshare", "nsenter", "setpriv"],
