@@ -44,7 +44,7 @@ pub struct Pages {
 /// Pages of what.
 #[derive(Debug)]
 enum Of {
-    View(ViewPages),
+    View(Box<ViewPages>),
     History(HistoryPages),
 }
 
@@ -90,8 +90,8 @@ impl Pages {
             (_, None) => (None, reader.stored_clients().await?.iter().map(|client| client.key).collect()),
         };
         let (first, parts) = (source.first(since_ms), parts.into_iter());
-        let of = Of::View(ViewPages { reader, view, source, owners, first, until_ms, parts, current: None });
-        Ok(Self { page: PAGE, unreadable: 0, of })
+        let pages = ViewPages { reader, view, source, owners, first, until_ms, parts, current: None };
+        Ok(Self { page: PAGE, unreadable: 0, of: Of::View(Box::new(pages)) })
     }
 
     /// The next rows; `None` after the last. They may include rows that were stored meanwhile.

@@ -1,7 +1,7 @@
 //! Pages of the rows of `v1_history`, from the tables of buckets, where a row has the values of twelve series. Through the view,
 //! a database would read all rows of a client for each page.
 
-use std::vec;
+use std::{sync::Arc, vec};
 
 use super::{
     error::StoreError,
@@ -21,7 +21,7 @@ use crate::fleet::{
 struct Part {
     client: ClientId,
     group: i32,
-    names: Names,
+    names: Arc<Names>,
     tier: Tier,
     table: Table,
     /// The first start that is not exported yet.
@@ -74,6 +74,7 @@ impl HistoryPages {
             let Some(client) = self.clients.next() else { return Ok(None) };
             let mut parts = Vec::new();
             for (group, names) in self.reader.history_groups(client.key).await? {
+                let names = Arc::new(names);
                 for tier in Tier::ALL {
                     for table in [Table::Buckets, Table::Open] {
                         let (client, names, from_ms) = (client.id.clone(), names.clone(), self.range_ms.0);
