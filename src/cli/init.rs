@@ -7,8 +7,12 @@ use clap::{Args, ValueEnum};
 /// What `init` writes a configuration from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Init {
-    /// Hosts, as [user@]host[:port]; 10.0.4.[1-40] and web-[01,03].example.com are ranges
-    #[arg(value_name = "HOST")]
+    /// The hosts.
+    #[arg(
+        value_name = "HOST",
+        help = "Hosts, as [user@]host[:port]; 10.0.4.[1-40] and web-[01,03].example.com are ranges",
+        long_help = None
+    )]
     pub hosts: Vec<String>,
 
     /// Hosts of an ssh_config: its `Host` lines without wildcards. What it says about them is not copied, but read there
@@ -70,8 +74,15 @@ pub struct Init {
     #[arg(long, value_name = "WHERE", requires = "smtp_user", help_heading = "Mails (default: none)")]
     pub smtp_password: Option<String>,
 
-    /// The sender [default: fleetsweep@localhost]
-    #[arg(long, value_name = "ADDRESS", requires = "mail", help_heading = "Mails (default: none)")]
+    /// The sender.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "mail",
+        help_heading = "Mails (default: none)",
+        help = "The sender [default: fleetsweep@localhost]",
+        long_help = None
+    )]
     pub from: Option<String>,
 
     /// The database: a file for SQLite, or the URL of a server without a password [default: fleetsweep.db]

@@ -20,9 +20,12 @@ use crate::fleet::{
 const POINTS: i64 = 400;
 
 /// The time span of one point. Spans are counted from the epoch, so that a point does not move as time passes. A chart
-/// can therefore touch one span more than its length.
+/// can therefore touch one span more than its length. A point that is about as long as a bucket, or longer, has whole ones:
+/// a year is made of 365 days rather than of 8760 hours.
 fn part(span: Span) -> i64 {
-    span.milliseconds() / (POINTS - 1) + 1
+    let shortest = span.milliseconds() / (POINTS - 1) + 1;
+    let bucket_ms = Tier::ALL.into_iter().rev().map(Tier::milliseconds).find(|length| *length <= shortest * 5 / 4);
+    bucket_ms.map_or(shortest, |length| (shortest + length - 1) / length * length)
 }
 
 /// The query of a chart. Parameters: address, port, start, end, time span of a point. The newest time in a span is the
@@ -266,6 +269,14 @@ mod tests {
     }
 
     #[test]
+    fn a_point_has_whole_buckets() {
+        for (span, expected) in [(Span::Week, 30 * 60), (Span::Month, 2 * 3_600), (Span::Year, 86_400)] {
+            assert_eq!(part(span), expected * 1_000, "{span:?}");
+        }
+        assert_eq!(part(Span::FiveYears) % Tier::Day.milliseconds(), 0);
+    }
+
+    #[test]
     fn a_chart_reads_the_coarsest_source_that_is_fine_enough() {
         use {Source::*, Tier::*};
         for (span, expected) in [
@@ -273,7 +284,7 @@ mod tests {
             (Span::Day, [Samples, Buckets(FiveMinutes), Buckets(Hour), Buckets(Day)]),
             (Span::Week, [Buckets(FiveMinutes), Buckets(Hour), Buckets(Day), Samples]),
             (Span::Month, [Buckets(Hour), Buckets(Day), Buckets(FiveMinutes), Samples]),
-            (Span::Year, [Buckets(Hour), Buckets(Day), Buckets(FiveMinutes), Samples]),
+            (Span::Year, [Buckets(Day), Buckets(Hour), Buckets(FiveMinutes), Samples]),
             (Span::FiveYears, [Buckets(Day), Buckets(Hour), Buckets(FiveMinutes), Samples]),
         ] {
             assert_eq!(sources(part(span)), expected, "{span:?}");
