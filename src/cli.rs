@@ -32,7 +32,7 @@ const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nagents: ", env!
 const EXAMPLES: &str = "\
 Examples:
   fleetsweep --demo                       try it out; needs no setup
-  fleetsweep init ops@10.0.4.[1-40]       write a configuration: asks, tries, proposes
+  fleetsweep init 'ops@10.0.4.[1-40]'     write a configuration: asks, tries, proposes
   fleetsweep check                        validate the configuration and show what would be swept
   fleetsweep trust                        pin the clients' host keys
   fleetsweep                              the dashboard

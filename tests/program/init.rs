@@ -25,7 +25,7 @@ async fn init_refuses_what_it_cannot_use_before_it_contacts_anybody() {
         assert!(outcome.stderr.contains(expected) && outcome.stdout.is_empty(), "{arguments:?}: {outcome:#?}");
         assert!(!outcome.stderr.contains("hunter2"), "{outcome:#?}");
     };
-    check(&[], 2, "there are no hosts: name them, as in `fleetsweep init ops@10.0.4.[1-40]`").await;
+    check(&[], 2, "there are no hosts: name them, as in `fleetsweep init 'ops@10.0.4.[1-40]'`").await;
     check(&["127.0.0.1"], 2, "some hosts have no account: name it with --user, or write user@host").await;
     check(&["ops@we b"], 2, "'ops@we b': the address `we b`").await;
     check(&["ops@a\u{1b}[2J"], 2, "'ops@a\\u{1b}[2J': ").await;

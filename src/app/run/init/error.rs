@@ -34,7 +34,7 @@ pub enum InitError {
     },
     /// No host is named, and nobody can be asked.
     #[error(
-        "there are no hosts: name them, as in `fleetsweep init ops@10.0.4.[1-40]`, or use --ssh-config, --csv or --inventory"
+        "there are no hosts: name them, as in `fleetsweep init 'ops@10.0.4.[1-40]'`, or use --ssh-config, --csv or --inventory"
     )]
     NoHosts,
     /// No account is named, and nobody can be asked.
