@@ -8,7 +8,7 @@
 //! * **rows**, **bytes**: of the tables of buckets and their indexes, and bytes per value. A value is one series in one
 //!   bucket, with count, minimum, sum, maximum and last. For comparison the **peer**: the usual table with a row per value.
 //! * **chart**: the dashboard's query of a client's CPU and memory over a time span: the median and the slowest of distant
-//!   clients. The first is also read after all others.
+//!   clients.
 //! * **stored**: the time of a collection with its 20 values in the full database, one after the other, each in a
 //!   transaction of its own. For comparison one without values, and as the **floor** a row.
 //!

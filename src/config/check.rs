@@ -16,6 +16,7 @@ use crate::fleet::{
     metric::{InstancePattern, Unit, Worse},
     rule::Repeat,
     security::{FurtherLog, redaction::REDACTED},
+    units::counted,
 };
 
 mod mails;
@@ -23,8 +24,11 @@ mod parts;
 mod way;
 
 use mails::MailsADay;
-use parts::{LISTED, counted, login};
+use parts::{LISTED, login};
 pub use way::ways;
+
+/// What is counted, for one and for several.
+const CLIENTS: (&str, &str) = ("client", "clients");
 
 /// The summary, one or more lines that each end with a line break. Its length depends on how many kinds of clients
 /// there are, not on how many clients.
@@ -41,7 +45,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
     let mails = |client: &Client| MailsADay::of(client, collector.interval);
     let count = loaded.config.clients.len();
     let interval = show_duration(collector.interval);
-    writeln!(out, "{} swept every {interval}, {} at a time", counted(count, "client"), collector.concurrency)?;
+    writeln!(out, "{} swept every {interval}, {} at a time", counted(count as u64, CLIENTS), collector.concurrency)?;
     for kind in kinds(loaded) {
         writeln!(out)?;
         kind.write(out, mails(kind.example))?;
@@ -157,12 +161,12 @@ fn kinds(loaded: &Loaded) -> Vec<Kind<'_>> {
 impl Kind<'_> {
     fn write(&self, out: &mut String, mails: MailsADay) -> fmt::Result {
         for (index, element) in self.elements.iter().take(LISTED).enumerate() {
-            let count = if index == 0 { counted(self.clients, "client") } else { String::new() };
+            let count = if index == 0 { counted(self.clients as u64, CLIENTS) } else { String::new() };
             writeln!(out, "{count:<12} {}", shown(element))?;
         }
         if let Some(rest @ [_, ..]) = self.elements.get(LISTED..) {
-            let clients = rest.iter().map(|element| element.clients.len()).sum();
-            writeln!(out, "{:<12} and {} more", "", counted(clients, "client"))?;
+            let clients: usize = rest.iter().map(|element| element.clients.len()).sum();
+            writeln!(out, "{:<12} and {} more", "", counted(clients as u64, CLIENTS))?;
         }
         out.push_str(&self.manner);
         if !self.example.mail.is_empty() {

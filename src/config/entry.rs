@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use quick_xml::escape::partial_escape;
+
 use super::{
     address, database,
     range::Pattern,
@@ -146,6 +148,12 @@ pub fn database_url(text: &str, home: Option<&Path>) -> Result<(), Refused> {
     }
     database::parse(text, home)?;
     Ok(())
+}
+
+/// A value as it stands between double quotes in the file.
+#[must_use]
+pub fn escaped(value: &str) -> String {
+    partial_escape(value).replace('"', "&quot;")
 }
 
 /// Whether a server is this machine.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::fleet::Stage;
+use crate::{config::entry::escaped, fleet::Stage};
 
 use super::behaviour::Behaviour;
 
@@ -140,7 +140,7 @@ pub(super) struct Locations<'a> {
 
 /// The text of `config.xml`.
 pub(super) fn configuration(places: &Locations<'_>, clients: &[(PlannedClient, SocketAddr)]) -> String {
-    let directory = escape(&places.directory.display().to_string());
+    let directory = escaped(&places.directory.display().to_string());
     let Locations { smtp, username, password, .. } = places;
     let mut text = format!(
         r#"<config>
@@ -157,8 +157,8 @@ pub(super) fn configuration(places: &Locations<'_>, clients: &[(PlannedClient, S
 "#,
         smtp.ip(),
         smtp.port(),
-        escape(username),
-        escape(password),
+        escaped(username),
+        escaped(password),
     );
     let mut watched = 0;
     for (PlannedClient { name, role }, address) in clients {
@@ -175,10 +175,6 @@ pub(super) fn configuration(places: &Locations<'_>, clients: &[(PlannedClient, S
     }
     text.push_str("  </group>\n</config>\n");
     text
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 /// Text for people: which clients misbehave intentionally, and how.

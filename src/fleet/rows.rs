@@ -44,6 +44,11 @@ const fn text(name: &'static str, table: &'static str, field: &'static str) -> C
     Column { name, kind: Kind::Text, table, field }
 }
 
+/// A column that is read from the view itself.
+const fn of_view(kind: Kind, view: &'static str, name: &'static str) -> Column {
+    Column { name, kind, table: view, field: name }
+}
+
 const CLIENT_IP: Column = text("client_ip", "clients", "ip");
 const CLIENT_PORT: Column = integer("client_port", "clients", "port");
 
@@ -114,35 +119,35 @@ const HISTORY: [Column; 10] = [
 const FILE_SYSTEMS: [Column; 13] = [
     CLIENT_IP,
     CLIENT_PORT,
-    text("mount", "v1_file_systems", "mount"),
-    text("kind", "v1_file_systems", "kind"),
-    integer("total_bytes", "v1_file_systems", "total_bytes"),
-    integer("used_bytes", "v1_file_systems", "used_bytes"),
-    integer("available_bytes", "v1_file_systems", "available_bytes"),
-    integer("collected_at_ms", "v1_file_systems", "collected_at_ms"),
-    text("outlook", "v1_file_systems", "outlook"),
-    real("growth_bytes_per_day", "v1_file_systems", "growth_bytes_per_day"),
-    real("full_in_days", "v1_file_systems", "full_in_days"),
-    real("full_earliest_days", "v1_file_systems", "full_earliest_days"),
-    real("full_latest_days", "v1_file_systems", "full_latest_days"),
+    of_view(Kind::Text, "v1_file_systems", "mount"),
+    of_view(Kind::Text, "v1_file_systems", "kind"),
+    of_view(Kind::Integer, "v1_file_systems", "total_bytes"),
+    of_view(Kind::Integer, "v1_file_systems", "used_bytes"),
+    of_view(Kind::Integer, "v1_file_systems", "available_bytes"),
+    of_view(Kind::Integer, "v1_file_systems", "collected_at_ms"),
+    of_view(Kind::Text, "v1_file_systems", "outlook"),
+    of_view(Kind::Real, "v1_file_systems", "growth_bytes_per_day"),
+    of_view(Kind::Real, "v1_file_systems", "full_in_days"),
+    of_view(Kind::Real, "v1_file_systems", "full_earliest_days"),
+    of_view(Kind::Real, "v1_file_systems", "full_latest_days"),
 ];
 
 const INTERFACES: [Column; 6] = [
     CLIENT_IP,
     CLIENT_PORT,
-    text("interface", "v1_interfaces", "interface"),
-    integer("received_bytes", "v1_interfaces", "received_bytes"),
-    integer("sent_bytes", "v1_interfaces", "sent_bytes"),
-    integer("collected_at_ms", "v1_interfaces", "collected_at_ms"),
+    of_view(Kind::Text, "v1_interfaces", "interface"),
+    of_view(Kind::Integer, "v1_interfaces", "received_bytes"),
+    of_view(Kind::Integer, "v1_interfaces", "sent_bytes"),
+    of_view(Kind::Integer, "v1_interfaces", "collected_at_ms"),
 ];
 
 const CLIENTS: [Column; 6] = [
     CLIENT_IP,
     CLIENT_PORT,
-    text("client_name", "v1_clients", "client_name"),
-    text("host_name", "v1_clients", "host_name"),
-    integer("last_collected_at_ms", "v1_clients", "last_collected_at_ms"),
-    integer("failed_in_a_row", "v1_clients", "failed_in_a_row"),
+    of_view(Kind::Text, "v1_clients", "client_name"),
+    of_view(Kind::Text, "v1_clients", "host_name"),
+    of_view(Kind::Integer, "v1_clients", "last_collected_at_ms"),
+    of_view(Kind::Integer, "v1_clients", "failed_in_a_row"),
 ];
 
 impl View {

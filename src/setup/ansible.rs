@@ -8,7 +8,7 @@ mod tree;
 mod variables;
 mod yaml;
 
-pub use tree::Read;
+pub use tree::Inventory;
 
 use super::input::{self, InputError};
 
@@ -16,10 +16,10 @@ use super::input::{self, InputError};
 ///
 /// # Errors
 /// [`InputError`] with the line.
-pub fn read(bytes: &[u8], file: &str) -> Result<Read, InputError> {
+pub fn read(bytes: &[u8], file: &str) -> Result<Inventory, InputError> {
     let text = input::text(bytes, file)?;
     let tree = if is_yaml(text, file) { yaml::tree(text, file)? } else { ini::tree(text, file)? };
-    tree.read()
+    tree.inventory()
 }
 
 fn is_yaml(text: &str, file: &str) -> bool {

@@ -42,8 +42,7 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
         .flexible(true)
         .from_reader(text.as_bytes());
     let malformed = |error: &csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        let place = format!("{file}:{line}");
+        let place = place(file, error.position());
         InputError::new(
             &place,
             "this is not a line of a CSV file",
@@ -55,8 +54,7 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
     let mut hosts: Vec<Host> = Vec::new();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| malformed(&error))? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let place = format!("{file}:{line}");
+        let place = place(file, record.position());
         let of = |wanted: Column| {
             let index = columns.iter().position(|column| *column == Some(wanted))?;
             record.get(index).filter(|value| !value.is_empty())
@@ -90,6 +88,11 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
         ));
     }
     Ok(Group { title: None, hosts })
+}
+
+/// The place of a position; the reader knows it of every record.
+fn place(file: &str, position: Option<&csv::Position>) -> String {
+    at(file, position.and_then(|position| usize::try_from(position.line()).ok()).unwrap_or(1))
 }
 
 /// Which column each value is of.

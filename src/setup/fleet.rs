@@ -106,9 +106,18 @@ fn expanded(host: &Host) -> Result<Vec<String>, InputError> {
     entry::addresses(&host.address).map_err(|refused| InputError::new(PLACE, refused.problem, refused.hint))
 }
 
-/// The names that are taken, each with whether it was written or is an address.
+/// What a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// `name` of a host.
+    Name,
+    /// The address of a host without a name.
+    Address,
+}
+
+/// The names that are taken.
 #[derive(Debug, Default)]
-struct Names(HashMap<String, bool>);
+struct Names(HashMap<String, Taken>);
 
 impl Names {
     /// Takes the names of a host, which loses its name if another host has it.
@@ -122,15 +131,15 @@ impl Names {
         };
         match &host.name {
             Some(name) => {
-                self.0.insert(name.clone(), true);
+                self.0.insert(name.clone(), Taken::Name);
             }
             None => {
                 for address in addresses {
-                    if self.0.get(address) == Some(&true) {
+                    if self.0.get(address) == Some(&Taken::Name) {
                         let problem = format!("{} is the name of one host and the address of another", quoted(address));
                         return Err(InputError::new(PLACE, problem, "give the first one another name"));
                     }
-                    self.0.insert(address.clone(), false);
+                    self.0.insert(address.clone(), Taken::Address);
                 }
             }
         }

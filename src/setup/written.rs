@@ -7,6 +7,7 @@ use super::{
     plan::{LoginPlan, MailPlan, Plan},
     proposal::Limit,
 };
+use crate::config::entry;
 
 /// The file of the schema for editors, beside the configuration, which names it.
 pub const SCHEMA_FILE: &str = "config.xsd";
@@ -162,25 +163,10 @@ fn element(out: &mut String, indent: &str, name: &str, attributes: &[(&str, Opti
     let _ = write!(out, "{indent}<{name}");
     for (attribute, value) in attributes {
         if let Some(value) = value {
-            let _ = write!(out, " {attribute}=\"{}\"", escaped(value));
+            let _ = write!(out, " {attribute}=\"{}\"", entry::escaped(value));
         }
     }
     line(out, end);
-}
-
-/// A value between double quotes.
-fn escaped(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for letter in value.chars() {
-        match letter {
-            '&' => text.push_str("&amp;"),
-            '<' => text.push_str("&lt;"),
-            '>' => text.push_str("&gt;"),
-            '"' => text.push_str("&quot;"),
-            letter => text.push(letter),
-        }
-    }
-    text
 }
 
 /// A text from elsewhere in a comment: on one line, without what would end it.

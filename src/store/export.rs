@@ -38,12 +38,12 @@ pub struct Pages {
     page: i64,
     /// The number of unreadable rows.
     unreadable: u64,
-    of: Of,
+    rows: Rows,
 }
 
-/// Pages of what.
+/// Where the rows come from.
 #[derive(Debug)]
-enum Of {
+enum Rows {
     View(Box<ViewPages>),
     History(HistoryPages),
 }
@@ -80,7 +80,7 @@ impl Pages {
                 None => reader.stored_clients().await?,
             };
             let history = HistoryPages::of(reader, clients, (since_ms, until_ms));
-            return Ok(Self { page: PAGE, unreadable: 0, of: Of::History(history) });
+            return Ok(Self { page: PAGE, unreadable: 0, rows: Rows::History(history) });
         };
         let (owners, parts) = match (view, wanted.clients) {
             (View::Mails, clients) => {
@@ -91,7 +91,7 @@ impl Pages {
         };
         let (first, parts) = (source.first(since_ms), parts.into_iter());
         let pages = ViewPages { reader, view, source, owners, first, until_ms, parts, current: None };
-        Ok(Self { page: PAGE, unreadable: 0, of: Of::View(Box::new(pages)) })
+        Ok(Self { page: PAGE, unreadable: 0, rows: Rows::View(Box::new(pages)) })
     }
 
     /// The next rows; `None` after the last. They may include rows that were stored meanwhile.
@@ -99,9 +99,9 @@ impl Pages {
     /// # Errors
     /// The error of the database, if the query fails.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
-        match &mut self.of {
-            Of::View(pages) => pages.next_page(self.page, &mut self.unreadable).await,
-            Of::History(pages) => pages.next_page(self.page).await,
+        match &mut self.rows {
+            Rows::View(pages) => pages.next_page(self.page, &mut self.unreadable).await,
+            Rows::History(pages) => pages.next_page(self.page).await,
         }
     }
 

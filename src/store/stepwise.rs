@@ -1,5 +1,5 @@
 //! Runs migrations on MariaDB and MySQL, where each change of the schema is committed at once. A migration that was
-//! interrupted continues after its last statement. The other databases need this not: they undo an interrupted migration.
+//! interrupted continues after its last statement. The other databases undo an interrupted migration.
 
 use std::time::{Duration, Instant};
 

@@ -91,6 +91,29 @@ impl Source {
     }
 }
 
+/// The source of a view about the newest sample, from which it is read. A client has few rows, all with one time.
+macro_rules! of_newest {
+    ($view:literal, $at:literal, $id:literal, $id_is_text:literal) => {
+        Source {
+            from: concat!(
+                "clients JOIN ",
+                $view,
+                " ON ",
+                $view,
+                ".client_ip = clients.ip AND ",
+                $view,
+                ".client_port = clients.port"
+            ),
+            part: "clients.id = ?",
+            at: concat!("COALESCE(", $view, ".", $at, ", 0)"),
+            id: $id,
+            id_is_text: $id_is_text,
+            further: "clients.id",
+            further_is_key: false,
+        }
+    };
+}
+
 /// `None` for the history, whose rows are read from tables of [another form](super::history_export).
 pub(super) fn source(view: View) -> Option<Source> {
     Some(match view {
@@ -144,37 +167,9 @@ pub(super) fn source(view: View) -> Option<Source> {
             further: "mails.client_id",
             further_is_key: false,
         },
-        // The following have one time and few rows per client.
-        View::FileSystems => Source {
-            from: "clients JOIN v1_file_systems
-                   ON v1_file_systems.client_ip = clients.ip AND v1_file_systems.client_port = clients.port",
-            part: "clients.id = ?",
-            at: "COALESCE(v1_file_systems.collected_at_ms, 0)",
-            id: "v1_file_systems.mount",
-            id_is_text: true,
-            further: "clients.id",
-            further_is_key: false,
-        },
-        View::Interfaces => Source {
-            from: "clients JOIN v1_interfaces
-                   ON v1_interfaces.client_ip = clients.ip AND v1_interfaces.client_port = clients.port",
-            part: "clients.id = ?",
-            at: "COALESCE(v1_interfaces.collected_at_ms, 0)",
-            id: "v1_interfaces.interface",
-            id_is_text: true,
-            further: "clients.id",
-            further_is_key: false,
-        },
-        View::Clients => Source {
-            from: "clients JOIN v1_clients
-                   ON v1_clients.client_ip = clients.ip AND v1_clients.client_port = clients.port",
-            part: "clients.id = ?",
-            at: "COALESCE(v1_clients.last_collected_at_ms, 0)",
-            id: "clients.id",
-            id_is_text: false,
-            further: "clients.id",
-            further_is_key: false,
-        },
+        View::FileSystems => of_newest!("v1_file_systems", "collected_at_ms", "v1_file_systems.mount", true),
+        View::Interfaces => of_newest!("v1_interfaces", "collected_at_ms", "v1_interfaces.interface", true),
+        View::Clients => of_newest!("v1_clients", "last_collected_at_ms", "clients.id", false),
     })
 }
 

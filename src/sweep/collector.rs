@@ -1,4 +1,5 @@
-//! The operations on a client: collect, clean, trust, and look at its host key. One attempt of a collection is in [`super::attempt`].
+//! The operations on a client: collect, clean, trust, and look at its host key. One attempt of a collection is in
+//! [`super::attempt`].
 
 use std::{
     fmt,

@@ -199,7 +199,7 @@ fn failure(
 ) -> Failure {
     let error = match ended {
         EndReason::Refused(failure) => return failure,
-        EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
+        EndReason::KeySeen => return Failure::new(Stage::Connect, FailureKind::Cancelled),
         // If the first line is not from an SSH server, this is another service and not an attack.
         EndReason::Abuse(abuse) => {
             return not_ssh(identification)

@@ -44,8 +44,8 @@ pub(super) struct SessionHandler {
 pub(super) enum EndReason {
     /// The host key was refused.
     Refused(Failure),
-    /// The host key is pinned, which was the purpose of the connection.
-    KeyPinned,
+    /// The host key was seen, which was the purpose of the connection.
+    KeySeen,
     /// The client showed behaviour that no honest one shows.
     Abuse(Abuse),
     /// The library's error.
@@ -89,7 +89,7 @@ impl SessionHandler {
         let outcome = judging.await.map_err(EndReason::Refused)?;
         match outcome {
             Verified::LogIn => Ok(()),
-            Verified::KeySeen => Err(EndReason::KeyPinned),
+            Verified::KeySeen => Err(EndReason::KeySeen),
         }
     }
 
@@ -297,7 +297,7 @@ impl Handler for SessionHandler {
             }
             DisconnectReason::Error(EndReason::Ssh(russh::Error::IO(error))) => Ending::Message(error.to_string()),
             DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Unsound(error.to_string()),
-            DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeyPinned) => return Ok(()),
+            DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeySeen) => return Ok(()),
         };
         self.state.ending.note(ending);
         Ok(())

@@ -19,7 +19,7 @@ use crate::{
     },
     cli::{Exit, init::Init},
     config::{self, Config, LoadError, Schema, diagnostic::Problems},
-    fleet::select::Pattern,
+    fleet::{select::Pattern, units::counted},
     setup::{plan::Plan, proposal, written},
 };
 use contact::Contact;
@@ -31,6 +31,9 @@ mod contact;
 mod decisions;
 pub mod error;
 mod sources;
+
+/// What is counted, for one and for several.
+const HOSTS: (&str, &str) = ("host", "hosts");
 
 /// Writes a configuration, and opens the dashboard if the operator wants it.
 ///
@@ -61,7 +64,7 @@ pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) ->
     heading("Host keys", config.clients.len())?;
     let mut contact = Contact::new(&config)?;
     contact.host_keys(init.accept_host_keys, may_ask, stop).await?;
-    heading("Logins", contact.usable())?;
+    heading("Logins", contact.tried().len())?;
     contact.collect(stop).await?;
     if contact.measured.is_empty() && may_ask {
         let asked = "No host could be collected. Write the configuration all the same?";
@@ -91,8 +94,7 @@ fn refuse_existing(target: &Path) -> Result<(), InitError> {
 }
 
 fn heading(what: &str, hosts: usize) -> io::Result<()> {
-    let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
-    writeln!(io::stdout(), "\n{what} of {hosts}:")
+    writeln!(io::stdout(), "\n{what} of {}:", counted(hosts as u64, HOSTS))
 }
 
 /// The configuration of a text, as it will be read from its file.
@@ -148,14 +150,9 @@ async fn end(
     stop: &CancellationToken,
 ) -> Result<Exit, RunError> {
     let shown = target.display();
-    let hosts =
-        if config.clients.len() == 1 { "1 client".to_owned() } else { format!("{} clients", config.clients.len()) };
-    let failures = match failed {
-        0 => String::new(),
-        1 => "; 1 host failed".to_owned(),
-        more => format!("; {more} hosts failed"),
-    };
-    writeln!(io::stdout(), "\n{shown} is written: {hosts}{failures}.")?;
+    let clients = counted(config.clients.len() as u64, ("client", "clients"));
+    let failures = if failed == 0 { String::new() } else { format!("; {} failed", counted(failed as u64, HOSTS)) };
+    writeln!(io::stdout(), "\n{shown} is written: {clients}{failures}.")?;
     match Config::check(target) {
         Ok(loaded) => loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
         Err(error) => tracing::warn!("{}", chain(&error)),

@@ -5,11 +5,6 @@ use crate::config::{Login, safe_text};
 /// The most lines of one kind that are listed. The others are counted.
 pub(super) const LISTED: usize = 8;
 
-/// A number of things.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
 /// The credentials of a login, in the order in which they are tried.
 pub(super) fn login(login: &Login) -> String {
     let Login { key, identities, defaults, certificates: _, agent_socket: _, agent_keys, ssh_agent, password } = login;

@@ -7,9 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::parts::{LISTED, counted, login};
+use super::parts::{LISTED, login};
 use crate::{
     config::{Client, Loaded, bastions, safe_text},
+    fleet::units::counted,
     ssh_config::{HostSettings, IdentityAgent, Origin, Proxy, Remark, Traced},
 };
 
@@ -42,7 +43,7 @@ fn write_list<'a>(out: &mut String, remarks: impl IntoIterator<Item = &'a Remark
         writeln!(out, "  {line}")?;
     }
     if lines.len() > LISTED {
-        writeln!(out, "  and {} more", counted(lines.len() - LISTED, "remark"))?;
+        writeln!(out, "  and {} more", counted((lines.len() - LISTED) as u64, ("remark", "remarks")))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::{
     shape::Shape,
     tally::{Counter, Tally},
 };
+use crate::fleet::units::counted;
 
 /// A group of events that mean the same: of one number with the same deciding fields, or of one kind of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,12 +246,6 @@ pub fn headlines(groups: &[Group<'_>]) -> Vec<Headline> {
 #[must_use]
 pub fn is_urgent(groups: &[Group<'_>]) -> bool {
     groups.iter().any(|group| group.class.spec().is_urgent && group.routine.is_none())
-}
-
-/// A number with its noun.
-#[must_use]
-pub fn counted(count: u64, (one, several): (&str, &str)) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@ use crate::{
             EventAccess, SecurityLog,
             allowance::{Allowed, Spent},
             class::Class,
-            digest::{self, Group, Headline, counted},
+            digest::{self, Group, Headline},
             gathering::GatheredLog,
             routine::Visitor,
         },
+        units::counted,
     },
     mail::words::{self, SUBJECT_CHARS},
 };

@@ -6,10 +6,11 @@ use crate::{
     fleet::{
         reading::clean,
         security::{
-            digest::{self, ClassCount, Group, counted},
+            digest::{self, ClassCount, Group},
             short_source,
             tally::Tally,
         },
+        units::counted,
     },
     mail::words,
 };

@@ -1,8 +1,10 @@
 //! The INI format: sections of hosts, `[group:children]` and `[group:vars]`, and `key=value` after a host.
 
+use std::{collections::HashSet, net::Ipv6Addr};
+
 use super::{
     range,
-    tree::{Tree, UNGROUPED},
+    tree::{ALL, Tree, UNGROUPED},
     variables::{Value, Variables},
 };
 use crate::setup::{
@@ -91,8 +93,8 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
             }
         }
     }
-    let is_builtin = |name: &str| [super::tree::ALL, UNGROUPED].contains(&name);
-    let defined: std::collections::HashSet<&str> = defined.iter().map(String::as_str).collect();
+    let is_builtin = |name: &str| [ALL, UNGROUPED].contains(&name);
+    let defined: HashSet<&str> = defined.iter().map(String::as_str).collect();
     if let Some((name, line)) = named.iter().find(|(name, _)| !is_builtin(name) && !defined.contains(name.as_str())) {
         let problem = format!("there is no group {}", quoted(name));
         return Err(InputError::new(&at(file, *line), problem, "write its section, or correct the name"));
@@ -103,8 +105,7 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
 /// The content of a line in brackets. An IPv6 address in brackets and a range are no header.
 fn header(line: &str) -> Option<&str> {
     let inside = without_comment(line).strip_prefix('[')?.strip_suffix(']')?;
-    let is_header =
-        !inside.contains(['[', ']']) && !inside.contains("::") && inside.parse::<std::net::Ipv6Addr>().is_err();
+    let is_header = !inside.contains(['[', ']']) && !inside.contains("::") && inside.parse::<Ipv6Addr>().is_err();
     is_header.then_some(inside)
 }
 

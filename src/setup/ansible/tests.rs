@@ -7,7 +7,7 @@ use crate::setup::host::Host;
 
 /// `group: name=address:port user; …` of each group.
 fn shown(text: &str, file: &str) -> Result<String, String> {
-    let Read { groups, other_connections } = read(text.as_bytes(), file).map_err(|error| error.to_string())?;
+    let Inventory { groups, other_connections } = read(text.as_bytes(), file).map_err(|error| error.to_string())?;
     let mut shown = String::new();
     for group in groups {
         let hosts = group.hosts.iter().map(|Host { address, name, port, username, .. }| {

@@ -24,7 +24,7 @@ pub(super) const UNGROUPED: &str = "ungrouped";
 
 /// The hosts of an inventory, and what was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub struct Inventory {
     /// The groups with their own hosts, in the order of the file.
     pub groups: Vec<Group>,
     /// The hosts that are not reached over SSH, as Ansible does it.
@@ -143,7 +143,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The hosts as they are reached.
-    pub(super) fn read(&self) -> Result<Read, InputError> {
+    pub(super) fn inventory(&self) -> Result<Inventory, InputError> {
         let order = self.outermost_first()?;
         let depths = self.depths(&order);
         let around = self.around(&order);
@@ -177,7 +177,7 @@ impl<'a> Tree<'a> {
                 if other_connections == 0 { "there is no host in it" } else { "none of its hosts is reached over SSH" };
             return Err(InputError::new(self.file, problem, "name an inventory with hosts that SSH reaches"));
         }
-        Ok(Read { groups, other_connections })
+        Ok(Inventory { groups, other_connections })
     }
 
     /// The groups, each after those that contain it.

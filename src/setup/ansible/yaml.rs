@@ -1,6 +1,8 @@
 //! The YAML format: groups with `hosts`, `children` and `vars`. Its events become a small tree with the line of each
 //! node, within bounds; aliases are refused, so that a short text cannot become a large one.
 
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::{
@@ -227,7 +229,7 @@ impl<'a> Reader<'a> {
     /// The pairs of a mapping up to its end.
     fn pairs(&mut self, line: usize, depth: usize) -> Result<Vec<(Node, Node)>, InputError> {
         let mut pairs = Vec::new();
-        let mut keys = std::collections::HashSet::new();
+        let mut keys = HashSet::new();
         loop {
             let (event, line) = match self.inside(line)? {
                 (Event::MappingEnd, _) => return Ok(pairs),

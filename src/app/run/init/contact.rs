@@ -16,7 +16,7 @@ use crate::{
     },
     bus::Publisher,
     config::{Client, Config},
-    fleet::{Failure, SweepId, audit::AuditNote, login_hold::HeldLogins},
+    fleet::{Failure, SweepId, audit::AuditNote, login_hold::HeldLogins, units::counted},
     setup::proposal::Measured,
     sweep::{CollectionOrder, Collector, SeenHostKey, SessionKeeping, descriptor_budget::Costs},
 };
@@ -94,7 +94,7 @@ impl<'a> Contact<'a> {
         if new.is_empty() {
             return Ok(());
         }
-        let count = if new.len() == 1 { "1 host key is".to_owned() } else { format!("{} host keys are", new.len()) };
+        let count = counted(new.len() as u64, ("host key is", "host keys are"));
         if !is_accepted {
             if !may_ask {
                 return Err(InitError::NotAccepted(count).into());
@@ -119,7 +119,7 @@ impl<'a> Contact<'a> {
     pub(super) async fn collect(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
         let sweep = SweepId(Uuid::now_v7());
         let collector = &self.collector;
-        let mut collections = stream::iter(self.usable.iter().take(MOST_TRIED).copied())
+        let mut collections = stream::iter(self.tried().to_vec())
             .map(async |client| {
                 let order = CollectionOrder {
                     sweep,
@@ -155,16 +155,16 @@ impl<'a> Contact<'a> {
         if stop.is_cancelled() {
             return Err(InitError::from(InputError::Stopped).into());
         }
-        let left = self.usable.len().saturating_sub(MOST_TRIED);
+        let left = self.usable.len() - self.tried().len();
         if left > 0 {
             writeln!(io::stdout(), "({left} more hosts were not tried: `fleetsweep --once` collects from all)")?;
         }
         Ok(())
     }
 
-    /// How many hosts something is collected from.
-    pub(super) fn usable(&self) -> usize {
-        self.usable.len().min(MOST_TRIED)
+    /// The hosts that something is collected from.
+    pub(super) fn tried(&self) -> &[&'a Client] {
+        self.usable.get(..MOST_TRIED).unwrap_or(&self.usable)
     }
 
     /// Closes all sessions. The result is what belongs in the audit.
