@@ -106,6 +106,8 @@ pub(super) struct History {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) history: Option<(ClientId, Span, Option<Timestamp>)>,
+    /// Whether no chart was received since.
+    pub(super) awaits_history: bool,
     pub(super) events: Option<ClientId>,
 }
 

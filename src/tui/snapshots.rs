@@ -234,6 +234,31 @@ fn what_rests_under_the_hand_is_asked_for_once() {
     assert_eq!(model.settle(), []);
 }
 
+/// A regression test: a collection that ended during the query of the chart was missing in it.
+#[test]
+fn a_chart_that_was_asked_for_before_a_collection_is_asked_for_again() {
+    let mut model = script::model(20, (120, 40), DARK);
+    let (client, span) = (script::id(1), model.view.span);
+    let charts = |model: &mut Model| {
+        let is_chart = |command: &Command| matches!(command, Command::Ask(Query::History { .. }));
+        model.settle().into_iter().filter(is_chart).count()
+    };
+    let collected = |model: &mut Model, n: usize| {
+        let reading = script::reading(n);
+        let (collection, duration_ms, attempts, alerts) = (uuid::Uuid::nil(), 1, 1, Vec::new());
+        let kind = EventKind::Collected { collection, duration_ms, attempts, reading, alerts };
+        script::tell(model, Some(n), kind);
+    };
+    assert_eq!(charts(&mut model), 1);
+    collected(&mut model, 2);
+    assert_eq!(charts(&mut model), 0, "of another client");
+    collected(&mut model, 1);
+    assert_eq!(charts(&mut model), 1);
+    model.update(Message::Answer(Answer::History { client, span, until: None, points: Vec::new() }));
+    collected(&mut model, 1);
+    assert_eq!((charts(&mut model), model.history.as_ref().unwrap().points.len()), (0, 1), "it has the point");
+}
+
 #[test]
 fn a_frozen_screen_stands_still_and_its_header_goes_on() {
     let mut model = script::model(500, (120, 40), DARK);

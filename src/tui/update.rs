@@ -151,7 +151,7 @@ impl Model {
             let (span, until) = (self.view.span, self.until());
             let wanted = Some((client.clone(), span, until));
             if self.asked.history != wanted {
-                self.asked.history = wanted;
+                (self.asked.history, self.asked.awaits_history) = (wanted, true);
                 queries.push(Query::History { client: client.clone(), span, until });
             }
             if self.asked.events.as_ref() != Some(&client) {
@@ -250,6 +250,10 @@ impl Model {
                     let (cpu_percent, memory_percent) = (reading.cpu.map(f64::from), memory.map(f64::from));
                     history.points.push(Point { at: event.at, cpu_percent, memory_percent });
                 }
+                // A chart that was asked for before may lack this collection.
+                if self.asked.awaits_history {
+                    self.asked.history.take_if(|(client, ..)| event.client.as_ref() == Some(client));
+                }
                 if self.asked.events == event.client {
                     self.asked.events = None;
                 }
@@ -270,6 +274,7 @@ impl Model {
         }
         match answer {
             Answer::History { client, span, until, points } => {
+                self.asked.awaits_history = false;
                 self.history = Some(History { client, span, until, points });
             }
             Answer::SecurityEvents { client, events } => self.events = Some((client, events)),

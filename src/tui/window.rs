@@ -21,8 +21,8 @@ pub(super) struct Window<T> {
     ends: Option<(ListKey, ListKey)>,
     /// The number of rows that are newer than the loaded part.
     above: u64,
-    /// Whether there are newer rows that were not counted yet.
-    has_grown: bool,
+    /// Newer rows.
+    growth: Changes,
     /// Whether there are older rows.
     has_older: bool,
     /// The number of rows of the list.
@@ -30,13 +30,41 @@ pub(super) struct Window<T> {
     /// The keys of rows that cannot be read.
     unreadable: BTreeSet<ListKey>,
     /// The request that was not answered yet.
-    asked: Option<Wish>,
+    asked: Option<Asked>,
     /// The error of the last request. It is kept while the request is repeated.
     failed: Option<String>,
     /// Whether requests are paused because of that error.
     rests: bool,
-    /// Whether rows may have changed.
-    is_stale: bool,
+    /// Changes of any rows.
+    changes: Changes,
+}
+
+/// A request, and the changes that its answer includes: those that were known before it. A later one may have come too
+/// late for the answer.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    wish: Wish,
+    growth: u64,
+    changes: u64,
+}
+
+/// Counts the changes of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+struct Changes {
+    known: u64,
+    /// The number of those that the loaded part includes.
+    loaded: u64,
+}
+
+impl Changes {
+    fn add(&mut self) {
+        self.known = self.known.saturating_add(1);
+    }
+
+    /// Whether the loaded part lacks one.
+    fn is_due(self) -> bool {
+        self.loaded < self.known
+    }
 }
 
 impl<T: Listed> Window<T> {
@@ -47,14 +75,14 @@ impl<T: Listed> Window<T> {
             rows: None,
             ends: None,
             above: 0,
-            has_grown: false,
+            growth: Changes::default(),
             has_older: false,
             total: 0,
             unreadable: BTreeSet::new(),
             asked: None,
             failed: None,
             rests: false,
-            is_stale: false,
+            changes: Changes::default(),
         }
     }
 
@@ -100,12 +128,14 @@ impl<T: Listed> Window<T> {
 
     /// Rows may have changed, so the loaded part is requested again.
     pub(super) fn outdate(&mut self) {
-        (self.is_stale, self.rests) = (true, false);
+        self.changes.add();
+        self.rests = false;
     }
 
     /// There is a newer row; the others are unchanged.
     pub(super) fn grow(&mut self) {
-        (self.has_grown, self.rests) = (true, false);
+        self.growth.add();
+        self.rests = false;
     }
 
     /// The operator has moved or time has passed, so a failed request may be repeated.
@@ -132,12 +162,13 @@ impl<T: Listed> Window<T> {
         }
         let loaded = self.rows.as_ref().map(Vec::len);
         let margin = usize::try_from(self.page / 4).unwrap_or(usize::MAX);
+        let (is_stale, has_grown) = (self.changes.is_due(), self.growth.is_due());
         let (part, most) = match (loaded, self.ends) {
             (None, _) => (Part::Newest, self.page),
-            (Some(_), Some((first, _))) if self.is_stale && self.above > 0 => (Part::From(first), self.whole()),
-            (Some(_), _) if self.is_stale => (Part::Newest, self.whole()),
-            (Some(_), None) if self.has_grown => (Part::Newest, self.page),
-            (Some(_), Some((first, _))) if self.has_grown && self.above == 0 => (Part::Newer(first), self.page),
+            (Some(_), Some((first, _))) if is_stale && self.above > 0 => (Part::From(first), self.whole()),
+            (Some(_), _) if is_stale => (Part::Newest, self.whole()),
+            (Some(_), None) if has_grown => (Part::Newest, self.page),
+            (Some(_), Some((first, _))) if has_grown && self.above == 0 => (Part::Newer(first), self.page),
             (Some(loaded), Some((_, last))) if self.has_older && selected.saturating_add(margin) >= loaded => {
                 (Part::Older(last), self.page)
             }
@@ -155,7 +186,7 @@ impl<T: Listed> Window<T> {
 
     fn note(&mut self, part: Part, most: u32) -> Wish {
         let wish = Wish { part, most };
-        self.asked = Some(wish);
+        self.asked = Some(Asked { wish, growth: self.growth.known, changes: self.changes.known });
         wish
     }
 
@@ -167,9 +198,8 @@ impl<T: Listed> Window<T> {
 
     /// A request failed. Returns whether it was still pending.
     pub(super) fn fail(&mut self, wish: Wish, why: &str) -> bool {
-        let is_wanted = self.asked == Some(wish);
+        let is_wanted = self.take_asked(wish).is_some();
         if is_wanted {
-            self.asked = None;
             self.failed = Some(why.to_owned());
             self.rests = true;
         }
@@ -178,21 +208,28 @@ impl<T: Listed> Window<T> {
 
     /// Applies an answer and moves `selected` with its row. Returns whether the request was still pending.
     pub(super) fn take(&mut self, wish: Wish, page: Page<T>, selected: &mut usize) -> bool {
-        if self.asked != Some(wish) {
-            return false;
-        }
-        (self.asked, self.failed) = (None, None);
+        let Some(asked) = self.take_asked(wish) else { return false };
+        self.failed = None;
         match (wish.part, self.ends) {
             (Part::Older(key), Some((first, last))) if key == last => self.append(page, first, selected),
-            (Part::Newer(key), Some((first, last))) if key == first => self.prepend(page, last, selected),
+            (Part::Newer(key), Some((first, last))) if key == first => {
+                self.growth.loaded = asked.growth;
+                self.prepend(page, last, selected);
+            }
             (Part::Older(_) | Part::Newer(_), _) => return false,
             (part @ (Part::Newest | Part::Oldest | Part::From(_) | Part::At(_)), _) => {
+                (self.growth.loaded, self.changes.loaded) = (asked.growth, asked.changes);
                 self.replace(part, page, selected);
             }
         }
         let loaded = self.rows.as_ref().map_or(0, Vec::len) as u64;
         self.total = self.total.max(self.above.saturating_add(loaded));
         true
+    }
+
+    /// The request if it is this one. Then it is no longer pending.
+    fn take_asked(&mut self, wish: Wish) -> Option<Asked> {
+        self.asked.take_if(|asked| asked.wish == wish)
     }
 
     fn replace(&mut self, part: Part, page: Page<T>, selected: &mut usize) {
@@ -206,7 +243,6 @@ impl<T: Listed> Window<T> {
         self.has_older = page.has_more && part != Part::Oldest;
         self.unreadable = page.unreadable.into_iter().collect();
         self.ends = page.ends;
-        (self.is_stale, self.has_grown) = (false, false);
         *selected = match (part, key) {
             (Part::Oldest, _) => page.rows.len().saturating_sub(1),
             (_, Some(key)) => page.rows.iter().position(|row| row.key() == key).unwrap_or(*selected),
@@ -240,7 +276,6 @@ impl<T: Listed> Window<T> {
         let more = page.rows.len();
         self.total = page.total;
         self.above = if page.has_more { self.above.saturating_sub(more as u64).max(1) } else { 0 };
-        self.has_grown = false;
         let older = self.rows.take().unwrap_or_default();
         let mut rows = page.rows;
         rows.extend(older);
@@ -368,6 +403,34 @@ mod tests {
         assert_eq!((window.want(0), window.failed()), (None, Some("is locked")));
         window.retry();
         assert_eq!(window.want(0), Some(wish));
+    }
+
+    /// A regression test: the answer had been read before the change, and the change was taken as shown.
+    #[test]
+    fn a_change_during_a_request_is_asked_for_after_the_answer() {
+        let check = |change: fn(&mut Window<Row>), is_failed: bool, expected: Part| {
+            let (mut window, mut selected) = (Window::new(40), 0);
+            load(&mut window, 1000, &mut selected);
+            change(&mut window);
+            let wish = window.want(selected).unwrap();
+            change(&mut window);
+            if is_failed {
+                assert!(window.fail(wish, "is locked"));
+                window.retry();
+            } else {
+                assert!(window.take(wish, answer(1000, wish), &mut selected));
+            }
+            let again = window.want(selected).unwrap();
+            assert_eq!(again.part, expected);
+            assert!(window.take(again, answer(1001, again), &mut selected));
+            assert_eq!((window.want(selected), window.rows().unwrap()[0]), (None, Row(1001)));
+        };
+        // The newest row, which cannot be read.
+        let newer = Part::Newer(Row(1000).key());
+        for is_failed in [false, true] {
+            check(Window::outdate, is_failed, Part::Newest);
+            check(Window::grow, is_failed, newer);
+        }
     }
 
     #[test]

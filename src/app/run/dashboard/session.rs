@@ -134,18 +134,16 @@ fn is_gone(error: &io::Error) -> bool {
 /// Queries the database for the dashboard.
 fn ask_on_behalf_of(feed: &Feed, source: &Arc<Source>) -> Questions {
     let (feed, source) = (feed.clone(), source.clone());
-    Questions::start(move |query, superseded| {
-        let (feed, source) = (feed.clone(), source.clone());
+    let ask = move |query, superseded| {
+        let source = source.clone();
         async move {
-            let answer = match source.history() {
+            match source.history() {
                 Some(reader) => answers::answer(reader, query, source.clients(), Timestamp::now(), &superseded).await,
                 None => Some(answers::nothing(query)),
-            };
-            if let Some(answer) = answer {
-                tell(feed, answer).await;
             }
         }
-    })
+    };
+    Questions::start(ask, move |answer| tell(feed.clone(), answer))
 }
 
 /// Sends an answer to the dashboard, and waits for it on a thread that may block.
