@@ -1,24 +1,32 @@
-//! Hosts in a CSV file: its first line names the columns. Other columns are left alone.
+//! Hosts in a CSV file: its first line names the columns. Other columns are left alone. Errors repeat no value that may
+//! be a secret in the wrong column.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::{
-    host::{Group, Host, Ranges, Said, quoted},
+    host::{Group, Host, Said, Source, quoted},
     input::{self, InputError, at},
 };
-use crate::config::entry::MOST_CLIENTS;
+use crate::{config::entry::MOST_CLIENTS, fleet::units::counted};
 
-/// The columns that are read, each with the names that it may have.
-const COLUMNS: [(Column, &[&str]); 4] = [
-    (Column::Host, &["host", "ip", "address", "ip address", "hostname", "ansible_host"]),
+/// The columns that are read, each with the names that it may have, where `_` is a blank.
+const COLUMNS: [(Column, &[&str]); 6] = [
+    (Column::Address, &["ip", "address", "ip address", "ansible host"]),
+    (Column::Host, &["host"]),
+    (Column::Hostname, &["hostname", "host name"]),
     (Column::Name, &["name", "label"]),
-    (Column::Port, &["port", "ansible_port"]),
-    (Column::Username, &["username", "user", "ansible_user"]),
+    (Column::Port, &["port", "ansible port"]),
+    (Column::Username, &["username", "user", "user name", "ansible user"]),
 ];
+
+/// The columns of the address. The first one that a file has is the address, the next one a name.
+const OF_ADDRESS: [Column; 3] = [Column::Address, Column::Host, Column::Hostname];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
+    Address,
     Host,
+    Hostname,
     Name,
     Port,
     Username,
@@ -30,19 +38,27 @@ enum Column {
 /// [`InputError`] with the line.
 pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
     let text = input::text(bytes, file)?;
+    let (said, text, lines_before) = match text.split_once('\n') {
+        Some((first, rest)) => match said_delimiter(first) {
+            Some(delimiter) => (Some(delimiter), rest, 1),
+            None => (None, text, 0),
+        },
+        None => (None, text, 0),
+    };
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     // Spreadsheets write what the country is used to.
-    let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
+    let counted = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
         let count = first.bytes().filter(|byte| byte == delimiter).count();
         (count, *delimiter == b',')
     });
     let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter.unwrap_or(b','))
+        .delimiter(said.or(counted).unwrap_or(b','))
         .trim(Trim::All)
         .flexible(true)
         .from_reader(text.as_bytes());
+    let place = |position: Option<&csv::Position>| place(file, position, lines_before);
     let malformed = |error: &csv::Error| {
-        let place = place(file, error.position());
+        let place = place(error.position());
         InputError::new(
             &place,
             "this is not a line of a CSV file",
@@ -50,11 +66,17 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
         )
     };
     let header = reader.headers().map_err(|error| malformed(&error))?.clone();
-    let columns = columns(&header, file)?;
+    let columns = columns(&header, &at(file, 1 + lines_before))?;
+    let address_columns = OF_ADDRESS.into_iter().filter(|column| columns.contains(&Some(*column)));
+    let [address_column, second] = {
+        let mut columns = address_columns;
+        [columns.next(), columns.next()]
+    };
+    let name_column = if columns.contains(&Some(Column::Name)) { Some(Column::Name) } else { second };
     let mut hosts: Vec<Host> = Vec::new();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| malformed(&error))? {
-        let place = place(file, record.position());
+        let place = place(record.position());
         let of = |wanted: Column| {
             let index = columns.iter().position(|column| *column == Some(wanted))?;
             record.get(index).filter(|value| !value.is_empty())
@@ -66,7 +88,7 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
             let problem = format!("this line has {} values, but there are {} columns", record.len(), header.len());
             return Err(InputError::new(&place, problem, "quote a value that contains a separator"));
         }
-        let (name, host) = (of(Column::Name), of(Column::Host));
+        let (name, host) = (name_column.and_then(of), address_column.and_then(of));
         let Some(address) = host.or(name) else {
             return Err(InputError::new(&place, "this line names no host", "write its address or name"));
         };
@@ -78,7 +100,7 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
             ));
         }
         let said = Said { address, name, port: of(Column::Port), username: of(Column::Username) };
-        hosts.push(said.checked(Ranges::Refused, &place)?);
+        hosts.push(said.checked(Source::Csv, &place)?);
     }
     if hosts.is_empty() {
         return Err(InputError::new(
@@ -90,16 +112,34 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
     Ok(Group { title: None, hosts })
 }
 
+/// The separator that the first line names, as spreadsheets read it: `sep=;`.
+fn said_delimiter(line: &str) -> Option<u8> {
+    let line = line.trim_end_matches('\r').trim_matches('"');
+    match line.get(..4)?.eq_ignore_ascii_case("sep=").then(|| line.as_bytes().get(4..))?? {
+        [delimiter] if delimiter.is_ascii() && !delimiter.is_ascii_alphanumeric() && *delimiter != b'"' => {
+            Some(*delimiter)
+        }
+        _ => None,
+    }
+}
+
 /// The place of a position; the reader knows it of every record.
-fn place(file: &str, position: Option<&csv::Position>) -> String {
-    at(file, position.and_then(|position| usize::try_from(position.line()).ok()).unwrap_or(1))
+fn place(file: &str, position: Option<&csv::Position>, lines_before: usize) -> String {
+    let line = position.and_then(|position| usize::try_from(position.line()).ok()).unwrap_or(1);
+    at(file, line + lines_before)
 }
 
 /// Which column each value is of.
-fn columns(header: &StringRecord, file: &str) -> Result<Vec<Option<Column>>, InputError> {
-    let place = at(file, 1);
+fn columns(header: &StringRecord, place: &str) -> Result<Vec<Option<Column>>, InputError> {
+    if header.iter().all(str::is_empty) {
+        return Err(InputError::new(
+            place,
+            "there is nothing in it",
+            "write a first line such as name,host,port,username",
+        ));
+    }
     let known = |name: &str| {
-        let name = name.to_lowercase();
+        let name = name.to_lowercase().replace('_', " ");
         COLUMNS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(column, _)| *column)
     };
     let columns: Vec<Option<Column>> = header.iter().map(known).collect();
@@ -107,15 +147,16 @@ fn columns(header: &StringRecord, file: &str) -> Result<Vec<Option<Column>>, Inp
         if column.is_some() && columns.iter().take(index).any(|before| before == column) {
             let name = header.get(index).unwrap_or_default();
             let problem = format!("the column {} says what an earlier one says", quoted(name));
-            return Err(InputError::new(&place, problem, "remove or rename one of them"));
+            return Err(InputError::new(place, problem, "remove or rename one of them"));
         }
     }
-    if columns.contains(&Some(Column::Host)) || columns.contains(&Some(Column::Name)) {
+    if OF_ADDRESS.into_iter().chain([Column::Name]).any(|column| columns.contains(&Some(column))) {
         return Ok(columns);
     }
-    let found = header.iter().take(8).map(quoted).collect::<Vec<_>>().join(", ");
+    // Not what they are: without a line of names, they are values, and one may be a password.
+    let found = counted(header.len() as u64, ("column", "columns"));
     let problem = format!("the first line names no column `host` or `name`; it has {found}");
-    Err(InputError::new(&place, problem, "write a first line such as name,host,port,username"))
+    Err(InputError::new(place, problem, "write a first line such as name,host,port,username"))
 }
 
 #[cfg(test)]
@@ -152,26 +193,66 @@ mod tests {
         check("name,host\n\"Ann's \"\"web\"\" & <x>\",web\n", &["Ann's \"web\" & <x>=web"]);
         check("name,host\n50%,[2001:db8::1]\n", &["50%=2001:db8::1"]);
         check("host,name\nweb,web\n", &["web"]);
+        // What inventories of other programs export.
+        check("hostname,ip,os\nweb,10.0.0.1,x\ndb,,x\n", &["web=10.0.0.1", "db"]);
+        check("Host Name,IP Address,User_Name\nweb,10.0.0.1,ops\n", &["web=10.0.0.1 user ops"]);
+        check("ip_address,host_name\n10.0.0.1,web\n", &["web=10.0.0.1"]);
+        check("host,ip\nweb,10.0.0.1\n", &["web=10.0.0.1"]);
+        check("hostname,host\nweb,10.0.0.1\n", &["web=10.0.0.1"]);
+        check("hostname,ip,name\nx,10.0.0.1,web\n", &["web=10.0.0.1"]);
+        check("hostname\nweb\n", &["web"]);
+        check("ansible_host,ansible_port,ansible_user\nweb,23,ops\n", &["web port 23 user ops"]);
+        check("sep=;\r\nname;host\r\nweb;10.0.0.1\r\n", &["web=10.0.0.1"]);
+        check("\"sep=|\"\nname|host\nweb|a\n", &["web=a"]);
     }
 
     #[test]
     fn what_cannot_be_read_names_its_line() {
         let check = |text: &[u8], expected: &str| {
             let error = shown(text).unwrap_err();
-            assert!(error.starts_with(expected), "{error}");
+            assert!(error.starts_with(expected) && !error.contains("S3cret"), "{error}");
         };
-        check(b"", "h.csv:1: the first line names no column");
-        check(b"10.0.0.1\n10.0.0.2\n", "h.csv:1: the first line names no column `host` or `name`; it has `10.0.0.1`");
-        check(b"host,ip\na,b\n", "h.csv:1: the column `ip` says what an earlier one says");
+        check(b"", "h.csv:1: there is nothing in it: write a first line such as");
+        check(b",\n", "h.csv:1: there is nothing in it");
+        check(b"sep=;\nx;y\n", "h.csv:2: the first line names no column `host` or `name`; it has 2 columns: write");
+        check(b"sep=;\nhost;port\nweb;x\n", "h.csv:3: the port: ");
+        check(
+            b"10.0.0.1\n10.0.0.2\n",
+            "h.csv:1: the first line names no column `host` or `name`; it has 1 column: write",
+        );
+        check(
+            b"web1,10.0.0.1,root,S3cret\n",
+            "h.csv:1: the first line names no column `host` or `name`; it has 4 columns",
+        );
+        check(b"ip,address\na,b\n", "h.csv:1: the column `address` says what an earlier one says");
+        // Values in the wrong column, or of several lines because a quote is not closed.
+        check(b"host,name\n\"web,S3cret\ndb,S3cret", "h.csv:2: the address: ");
+        check(b"name,host\n\"web,S3cret\ndb,S3cret", "h.csv:2: the address: ");
+        check(b"host,name\nweb,\"S3cret\nx", "h.csv:2: the name: ");
+        check(b"host,user\nweb,\"S3cret\nx", "h.csv:2: the user: ");
+        check(b"host,user\nweb,ops:S3cret\n", "h.csv:2: the user: an account contains no `:`");
+        check(b"host,port\nweb,S3cret\n", "h.csv:2: the port: ");
+        check(
+            b"host\nu:S3cret@web\n",
+            "h.csv:2: the address: it contains a user: write only the address here, and the user in a column `username`",
+        );
+        check(
+            b"host\n10.0.0.1:22\n",
+            "h.csv:2: the address `10.0.0.1:22`: it contains a port: write only the address here, and the port in a column `port`",
+        );
+        check(b"host\n10.0.0.1-9\n", "h.csv:2: the address `10.0.0.1-9`: ");
         check(b"host\n", "h.csv: there is no host in it");
-        check(b"name,host\n,\nweb,we b\n", "h.csv:3: the address `we b`");
+        check(b"name,host\n,\nweb,we b\n", "h.csv:3: the address: ");
         check(b"host,port\nweb,70000\n", "h.csv:2: the port `70000`");
         check(b"host,port\nweb,22,1\n", "h.csv:2: this line has 3 values, but there are 2 columns");
         check(b"host,port\n,22\n", "h.csv:2: this line names no host");
-        check(b"host\n10.0.0.[1-9]\n", "h.csv:2: the address `10.0.0.[1-9]` contains a range");
-        check(b"name,host\na[1],web\n", "h.csv:2: the name `a[1]`");
-        check(b"name,host\n\"a\nb\",web\n", "h.csv:2: the name `a\\nb`");
-        check(b"name,host\na\x1b[2J,web\n", "h.csv:2: the name `a\\u{1b}[2J`");
+        check(
+            b"host\n10.0.0.[1-9]\n",
+            "h.csv:2: the address `10.0.0.[1-9]`: it contains a range: write one line for each host",
+        );
+        check(b"name,host\na[1],web\n", "h.csv:2: the name: ");
+        check(b"name,host\n\"a\nb\",web\n", "h.csv:2: the name: ");
+        check(b"name,host\na\x1b[2J,web\n", "h.csv:2: the name: ");
         check(b"host\nw\xfcb\n", "h.csv:2: the text is not UTF-8");
         let many = format!("host\n{}", "h\n".repeat(MOST_CLIENTS + 1));
         check(many.as_bytes(), "h.csv:65538: there are more than 65536 hosts");

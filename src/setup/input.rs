@@ -4,6 +4,9 @@
 /// The largest file that is read: enough for the largest fleet.
 pub const MOST_BYTES: u64 = 16 << 20;
 
+/// The command by which Ansible writes an inventory with everything that only it can read.
+pub const EXPORT: &str = "`ansible-inventory -i FILE --list --yaml --export --output hosts.yml`";
+
 /// Why a source of hosts cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}: {hint}")]
@@ -57,11 +60,7 @@ pub fn text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, InputError> {
         );
     }
     if text.starts_with("#!") {
-        return wrong(
-            1,
-            "the file is a program, such as a dynamic inventory",
-            "name what it prints: `ansible-inventory -i PROGRAM --list --yaml --output hosts.yml`",
-        );
+        return wrong(1, "the file is a program, such as a dynamic inventory", &format!("name what {EXPORT} writes"));
     }
     Ok(text)
 }
@@ -96,7 +95,7 @@ mod tests {
         check(
             b"#!/usr/bin/env python3\n",
             Err(
-                "hosts:1: the file is a program, such as a dynamic inventory: name what it prints: `ansible-inventory -i PROGRAM --list --yaml --output hosts.yml`",
+                "hosts:1: the file is a program, such as a dynamic inventory: name what `ansible-inventory -i FILE --list --yaml --export --output hosts.yml` writes",
             ),
         );
         let large = vec![b'a'; usize::try_from(MOST_BYTES).unwrap() + 1];

@@ -2,7 +2,7 @@
 //! where it is read at each start; nothing is copied.
 
 use super::{
-    host::{Group, Host, Ranges, Said},
+    host::{Group, Host, Said, Source},
     input::InputError,
 };
 use crate::config::OpensshHost;
@@ -20,7 +20,7 @@ pub fn read(named: &[OpensshHost], file: &str) -> Result<(Group, Vec<InputError>
     }
     let (mut hosts, mut refused): (Vec<Host>, Vec<InputError>) = (Vec::new(), Vec::new());
     for OpensshHost { name, line, has_user } in named {
-        match (Said { address: name, ..Said::default() }).checked(Ranges::Refused, &line.to_string()) {
+        match (Said { address: name, ..Said::default() }).checked(Source::OpensshFile, &line.to_string()) {
             Ok(host) => hosts.push(Host { has_openssh_user: *has_user, ..host }),
             Err(error) => refused.push(error),
         }
@@ -54,10 +54,10 @@ mod tests {
         let (group, refused) = read(&named(&["a", "w/x", "Web_1"]), "c").unwrap();
         let hosts: Vec<_> = group.hosts.iter().map(|host| (host.address.as_str(), host.has_openssh_user)).collect();
         assert_eq!(hosts, [("a", true), ("Web_1", false)]);
-        assert!(refused[0].to_string().starts_with("/h/.ssh/config:3: the address `w/x`"), "{refused:?}");
+        assert!(refused[0].to_string().starts_with("/h/.ssh/config:3: the address: "), "{refused:?}");
         let problem = |names: &[&str]| read(&named(names), "c").unwrap_err().problem;
         assert_eq!(problem(&[]), "no `Host` line names a host without wildcards");
-        assert!(problem(&["w/x"]).starts_with("the address `w/x`"));
+        assert!(problem(&["w/x"]).starts_with("the address: "));
         assert_eq!(problem(&vec!["h"; MOST_HOSTS + 1]), "there are more than 4096 hosts");
     }
 }

@@ -27,7 +27,8 @@ async fn init_refuses_what_it_cannot_use_before_it_contacts_anybody() {
     };
     check(&[], 2, "there are no hosts: name them, as in `fleetsweep init 'ops@10.0.4.[1-40]'`").await;
     check(&["127.0.0.1"], 2, "some hosts have no account: name it with --user, or write user@host").await;
-    check(&["ops@we b"], 2, "'ops@we b': the address `we b`").await;
+    check(&["ops@we b"], 2, "'ops@we b': the address: ").await;
+    check(&["u:hunter2@a"], 2, "'…@a': the user: an account contains no `:`: a password does not belong here").await;
     check(&["ops@a\u{1b}[2J"], 2, "'ops@a\\u{1b}[2J': ").await;
     check(&["a@a", "--inventory", "vault"], 2, "vault:1: the file is encrypted with ansible-vault").await;
     check(&["--csv", "empty.csv"], 2, "empty.csv: there is no host in it").await;

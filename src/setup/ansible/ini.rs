@@ -5,10 +5,10 @@ use std::{collections::HashSet, net::Ipv6Addr};
 use super::{
     range,
     tree::{ALL, Tree, UNGROUPED},
-    variables::{Value, Variables},
+    variables::{Form, Value, Variables},
 };
 use crate::setup::{
-    host::quoted,
+    host::known_as,
     input::{self, InputError, at},
 };
 
@@ -49,7 +49,7 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
                 "children" => Section::Children(group),
                 "vars" => Section::Variables(group),
                 other => {
-                    let problem = format!("the section {} is not known", quoted(other));
+                    let problem = format!("the section {} is not known", known_as(other));
                     return Err(InputError::new(&place, problem, "write [group], [group:children] or [group:vars]"));
                 }
             };
@@ -64,12 +64,14 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
                 let words = words(content, &place)?;
                 let Some((name, assignments)) = words.split_first() else { continue };
                 let mut variables = Variables::default();
-                for assignment in assignments {
+                for (number, assignment) in (1..).zip(assignments) {
                     let Some((key, value)) = assignment.split_once('=') else {
-                        let problem = format!("{} after a host is no key=value", quoted(assignment));
-                        return Err(InputError::new(&place, problem, "write one host a line, its variables after it"));
+                        // It may be a part of a password.
+                        let problem = format!("value {number} after the host is no key=value");
+                        let hint = "write one host a line, its variables after it, and quote a value with blanks";
+                        return Err(InputError::new(&place, problem, hint));
                     };
-                    variables.set(key, Value { text: value.to_owned(), line, is_tagged: false });
+                    variables.set(key, Value { text: value.to_owned(), line, form: Form::Text });
                 }
                 for name in range::expanded(name, &place)? {
                     tree.add_host(group, &name, line, &variables)?;
@@ -88,7 +90,7 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
                 };
                 let text = unquoted(without_comment(value.trim())).to_owned();
                 if let Some(variables) = tree.variables_of(group) {
-                    variables.set(key.trim(), Value { text, line, is_tagged: false });
+                    variables.set(key.trim(), Value { text, line, form: Form::Text });
                 }
             }
         }
@@ -96,7 +98,7 @@ pub(super) fn tree<'a>(text: &str, file: &'a str) -> Result<Tree<'a>, InputError
     let is_builtin = |name: &str| [ALL, UNGROUPED].contains(&name);
     let defined: HashSet<&str> = defined.iter().map(String::as_str).collect();
     if let Some((name, line)) = named.iter().find(|(name, _)| !is_builtin(name) && !defined.contains(name.as_str())) {
-        let problem = format!("there is no group {}", quoted(name));
+        let problem = format!("there is no group {}", known_as(name));
         return Err(InputError::new(&at(file, *line), problem, "write its section, or correct the name"));
     }
     Ok(tree)
@@ -114,8 +116,7 @@ fn check_group(name: &str, place: &str) -> Result<(), InputError> {
     if is_name {
         return Ok(());
     }
-    let problem = format!("{} is not the name of a group", quoted(name));
-    Err(InputError::new(place, problem, "write letters, digits, `_` and `-`"))
+    Err(InputError::new(place, "this is not the name of a group", "write letters, digits, `_` and `-`"))
 }
 
 /// A line without a comment, which begins with `#` after a blank.

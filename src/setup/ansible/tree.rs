@@ -1,14 +1,14 @@
 //! The groups of an inventory with their hosts, whatever the format: inheritance of variables, cycles, and the group in
 //! which each host is written. The text is read elsewhere.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::variables::{Variable, Variables};
 use crate::{
     config::entry::MOST_CLIENTS,
     setup::{
         argument::address_and_port,
-        host::{Group, Host, Ranges, Said, quoted},
+        host::{Group, Host, Said, Source, known_as},
         input::{InputError, at},
     },
 };
@@ -17,6 +17,8 @@ use crate::{
 const MOST_GROUPS: usize = 1_000;
 /// The most memberships: a host in a group, or a group in another.
 const MOST_LINKS: usize = 500_000;
+/// `ansible_group_priority` where it is not written.
+const USUAL_PRIORITY: i64 = 1;
 /// The group of all hosts.
 pub(super) const ALL: &str = "all";
 /// The group of the hosts without one.
@@ -29,6 +31,10 @@ pub struct Inventory {
     pub groups: Vec<Group>,
     /// The hosts that are not reached over SSH, as Ansible does it.
     pub other_connections: usize,
+    /// The file of the private key, if all hosts name the same one.
+    pub key: Option<String>,
+    /// The variables that say how to log in and are not taken over, and of how many hosts.
+    pub not_taken: Vec<(&'static str, usize)>,
 }
 
 /// The groups and hosts of a file.
@@ -147,10 +153,13 @@ impl<'a> Tree<'a> {
         let order = self.outermost_first()?;
         let depths = self.depths(&order);
         let around = self.around(&order);
+        let priorities = self.priorities()?;
         // Most hosts share their groups with others.
         let mut inherited: HashMap<&BTreeSet<usize>, Variables> = HashMap::new();
         let mut is_written = HashSet::new();
         let (mut groups, mut other_connections) = (Vec::new(), 0);
+        let mut keys: BTreeSet<Option<String>> = BTreeSet::new();
+        let mut not_taken: BTreeMap<&str, usize> = BTreeMap::new();
         for node in &self.groups {
             let mut hosts = Vec::new();
             for index in &node.hosts {
@@ -158,12 +167,17 @@ impl<'a> Tree<'a> {
                     continue;
                 }
                 let Some(member) = self.hosts.get(*index) else { continue };
-                let variables = inherited
+                let mut variables = inherited
                     .entry(&member.groups)
-                    .or_insert_with(|| self.inherited(&member.groups, &around, &depths))
+                    .or_insert_with(|| self.inherited(&member.groups, &around, &depths, &priorities))
                     .clone();
-                match self.host(member, variables)? {
-                    Some(host) => hosts.push(host),
+                variables.override_with(&member.variables);
+                match self.host(member, &variables)? {
+                    Some(host) => {
+                        hosts.push(host);
+                        keys.insert(variables.key().map(str::to_owned));
+                        variables.not_taken().for_each(|name| *not_taken.entry(name).or_default() += 1);
+                    }
                     None => other_connections += 1,
                 }
             }
@@ -177,7 +191,8 @@ impl<'a> Tree<'a> {
                 if other_connections == 0 { "there is no host in it" } else { "none of its hosts is reached over SSH" };
             return Err(InputError::new(self.file, problem, "name an inventory with hosts that SSH reaches"));
         }
-        Ok(Inventory { groups, other_connections })
+        let key = if keys.len() == 1 { keys.pop_first().flatten() } else { None };
+        Ok(Inventory { groups, other_connections, key, not_taken: not_taken.into_iter().collect() })
     }
 
     /// The groups, each after those that contain it.
@@ -206,7 +221,7 @@ impl<'a> Tree<'a> {
             return Ok(order);
         }
         let inside = self.groups.iter().zip(&parents).filter(|(_, count)| **count > 0);
-        let names: Vec<String> = inside.take(4).map(|(group, _)| quoted(&group.name)).collect();
+        let names: Vec<String> = inside.take(4).map(|(group, _)| known_as(&group.name)).collect();
         let problem = format!("groups contain each other: {}", names.join(", "));
         Err(InputError::new(self.file, problem, "remove one of them from the `children` of another"))
     }
@@ -228,6 +243,19 @@ impl<'a> Tree<'a> {
         depths
     }
 
+    /// `ansible_group_priority` of each group.
+    fn priorities(&self) -> Result<Vec<i64>, InputError> {
+        let priority = |group: &Node| {
+            let Some(text) = group.variables.get(Variable::Priority, self.file)? else { return Ok(USUAL_PRIORITY) };
+            text.trim().parse().map_err(|_| {
+                let problem =
+                    format!("`ansible_group_priority` of the group {} is no whole number", known_as(&group.name));
+                InputError::new(self.file, problem, "write one such as 10")
+            })
+        };
+        self.groups.iter().map(priority).collect()
+    }
+
     /// Each group with all groups around it that have variables.
     fn around(&self, order: &[usize]) -> Vec<BTreeSet<usize>> {
         let mut around: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.groups.len()];
@@ -247,13 +275,22 @@ impl<'a> Tree<'a> {
         around
     }
 
-    /// The variables that a host has from its groups: deeper groups win, of one depth the last one by its name.
-    fn inherited(&self, groups: &BTreeSet<usize>, around: &[BTreeSet<usize>], depths: &[usize]) -> Variables {
+    /// The variables that a host has from its groups: deeper groups win, of one depth those with the higher
+    /// priority, of these the last one by its name.
+    fn inherited(
+        &self,
+        groups: &BTreeSet<usize>,
+        around: &[BTreeSet<usize>],
+        depths: &[usize],
+        priorities: &[i64],
+    ) -> Variables {
         let everywhere = self.group_names.get(ALL).copied();
         let of_groups = groups.iter().filter_map(|group| around.get(*group)).flatten().copied();
         let all: BTreeSet<usize> = of_groups.chain(everywhere).collect();
         let mut sorted: Vec<usize> = all.into_iter().collect();
-        sorted.sort_by_key(|index| (depths.get(*index), self.groups.get(*index).map(|group| &group.name)));
+        sorted.sort_by_key(|index| {
+            (depths.get(*index), priorities.get(*index), self.groups.get(*index).map(|group| &group.name))
+        });
         let mut variables = Variables::default();
         for group in sorted.iter().filter_map(|index| self.groups.get(*index)) {
             variables.override_with(&group.variables);
@@ -262,8 +299,7 @@ impl<'a> Tree<'a> {
     }
 
     /// A host; `None` if Ansible does not reach it over SSH.
-    fn host(&self, member: &Member, mut variables: Variables) -> Result<Option<Host>, InputError> {
-        variables.override_with(&member.variables);
+    fn host(&self, member: &Member, variables: &Variables) -> Result<Option<Host>, InputError> {
         let get = |variable| variables.get(variable, self.file);
         let connection = get(Variable::Connection)?.unwrap_or("ssh");
         if !["ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh"]
@@ -279,6 +315,6 @@ impl<'a> Tree<'a> {
             Some(address) => Said { address, name: Some(name), port, username },
             None => Said { address: name, name: None, port, username },
         };
-        said.checked(Ranges::Refused, &at(self.file, member.line)).map(Some)
+        said.checked(Source::Inventory, &at(self.file, member.line)).map(Some)
     }
 }

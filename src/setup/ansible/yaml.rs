@@ -1,5 +1,5 @@
 //! The YAML format: groups with `hosts`, `children` and `vars`. Its events become a small tree with the line of each
-//! node, within bounds; aliases are refused, so that a short text cannot become a large one.
+//! node, within bounds. Aliases are not followed, so that a short text cannot become a large one.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 use super::{
     range,
     tree::Tree,
-    variables::{Value, Variables},
+    variables::{Form, Value, Variables},
 };
 use crate::setup::{
-    host::quoted,
-    input::{InputError, at},
+    host::known_as,
+    input::{EXPORT, InputError, at},
 };
 
 /// The most nodes: a host with three variables has eight.
@@ -35,6 +35,15 @@ enum Content {
     Text(String),
     Map(Vec<(Node, Node)>),
     List,
+    /// `*name`: what it stands for is not looked up.
+    Alias,
+}
+
+impl Node {
+    /// Whether it is the key of a merge.
+    fn is_merge(&self) -> bool {
+        matches!(&self.content, Content::Text(text) if text == "<<")
+    }
 }
 
 /// The groups and hosts of a text.
@@ -64,7 +73,7 @@ fn add_group(
     }
     let name = name_of(key, file)?;
     if parent.is_none() && name == "_meta" {
-        let hint = "name what `ansible-inventory --list --yaml` prints";
+        let hint = format!("name what {EXPORT} writes");
         return Err(InputError::new(&at(file, line), "this is the JSON of a dynamic inventory", hint));
     }
     let group = tree.group(name, line)?;
@@ -93,7 +102,7 @@ fn add_group(
                 }
             }
             other => {
-                let problem = format!("{} is no part of a group", quoted(other));
+                let problem = format!("{} is no part of a group", known_as(other));
                 return Err(InputError::new(&at(file, key.line), problem, "write `hosts`, `children` or `vars`"));
             }
         }
@@ -104,11 +113,14 @@ fn add_group(
 fn variables(node: &Node, file: &str) -> Result<Variables, InputError> {
     let mut variables = Variables::default();
     for (key, value) in pairs(node, file, "the variables")? {
-        let text = match &value.content {
-            Content::Text(text) => text.clone(),
-            Content::Null | Content::Map(_) | Content::List => String::new(),
+        let (text, form) = match &value.content {
+            _ if value.is_tagged => (String::new(), Form::Tagged),
+            Content::Text(text) => (text.clone(), Form::Text),
+            Content::Null => (String::new(), Form::Null),
+            Content::Map(_) | Content::List => (String::new(), Form::Nested),
+            Content::Alias => (String::new(), Form::Alias),
         };
-        variables.set(name_of(key, file)?, Value { text, line: value.line, is_tagged: value.is_tagged });
+        variables.set(name_of(key, file)?, Value { text, line: value.line, form });
     }
     Ok(variables)
 }
@@ -117,7 +129,17 @@ fn variables(node: &Node, file: &str) -> Result<Variables, InputError> {
 fn pairs<'n>(node: &'n Node, file: &str, what: &str) -> Result<&'n [(Node, Node)], InputError> {
     match &node.content {
         Content::Null => Ok(&[]),
-        Content::Map(pairs) => Ok(pairs),
+        Content::Map(pairs) => match pairs.iter().find(|(key, _)| key.is_merge()) {
+            Some((key, _)) => {
+                let hint = format!("write the values themselves, or name what {EXPORT} writes");
+                Err(InputError::new(&at(file, key.line), "a merge (`<<`) is not read here", hint))
+            }
+            None => Ok(pairs),
+        },
+        Content::Alias => {
+            let hint = format!("write the values themselves, or name what {EXPORT} writes");
+            Err(InputError::new(&at(file, node.line), "an alias (`*name`) is not read here", hint))
+        }
         Content::Text(_) | Content::List => {
             let problem = format!("{what} should be a mapping here");
             Err(InputError::new(&at(file, node.line), problem, "write each name on its own line, with `:` behind it"))
@@ -128,7 +150,7 @@ fn pairs<'n>(node: &'n Node, file: &str, what: &str) -> Result<&'n [(Node, Node)
 fn name_of<'n>(node: &'n Node, file: &str) -> Result<&'n str, InputError> {
     match &node.content {
         Content::Text(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(text),
-        Content::Text(_) | Content::Null | Content::Map(_) | Content::List => {
+        Content::Text(_) | Content::Null | Content::Map(_) | Content::List | Content::Alias => {
             Err(InputError::new(&at(file, node.line), "this is not a name", "write a plain text before `:`"))
         }
     }
@@ -146,7 +168,9 @@ impl<'a> Reader<'a> {
     }
 
     fn malformed(&self, error: &ScanError) -> InputError {
-        let problem = format!("this is not YAML ({})", quoted(error.info()));
+        // Some errors end with a letter of the file.
+        let reason = error.info().split('`').next().unwrap_or_default().trim_end_matches([':', ' ']);
+        let problem = format!("this is not YAML ({reason})");
         self.error(error.marker().line(), &problem, "correct it here or just before")
     }
 
@@ -213,9 +237,7 @@ impl<'a> Reader<'a> {
                 }
                 Ok(Node { line, is_tagged: tag.is_some(), content: Content::List })
             }
-            Event::Alias(_) => {
-                Err(self.error(line, "an alias (`*name`) is not read here", "write the values themselves"))
-            }
+            Event::Alias(_) => Ok(Node { line, is_tagged: false, content: Content::Alias }),
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
@@ -239,7 +261,7 @@ impl<'a> Reader<'a> {
             if let Content::Text(text) = &key.content
                 && !keys.insert(text.clone())
             {
-                let problem = format!("{} is written twice here", quoted(text));
+                let problem = format!("{} is written twice here", known_as(text));
                 return Err(self.error(line, &problem, "keep one"));
             }
             let (event, line) = self.inside(line)?;
