@@ -52,7 +52,7 @@ pub use choices::{AgentKeeping, AttachmentFormat, HostKeyPolicy, OpensshFiles, S
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Metrics, Smtp, SmtpLogin, Ssh};
-pub use openssh::{OpensshHost, hosts as openssh_hosts};
+pub use openssh::{OpensshHost, has_user as has_openssh_user, hosts as openssh_hosts};
 pub use schema::Schema;
 pub use span::show_duration;
 

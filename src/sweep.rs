@@ -122,4 +122,5 @@ mod transport;
 pub use collection::{Collection, CollectionOrder, Received};
 pub use collector::{CleanResult, Collector, SeenHostKey, SweepError, TrustResult, agents_folder};
 pub use host_key::{PinnedBefore, PinnedOthers};
+pub use keyring::{KeyTrouble, check as check_key};
 pub use session::SessionKeeping;

@@ -146,13 +146,19 @@ impl RunError {
                 | InitError::Refused { .. }
                 | InitError::NoHosts
                 | InitError::NoUsername
+                | InitError::Directory(_)
+                | InitError::Key(_)
+                | InitError::Interrupted { .. }
                 | InitError::Terminal(_),
             )
             | Self::Output(OutputError::NotBegun { .. } | OutputError::Exists { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,
             Self::Collector(_)
             | Self::Init(
-                InitError::NotAccepted(_) | InitError::Declined | InitError::NotPinned(_) | InitError::Dashboard(_),
+                InitError::NotAccepted(_)
+                | InitError::Declined { .. }
+                | InitError::NotPinned(_)
+                | InitError::Dashboard(_),
             )
             | Self::Demo(_)
             | Self::Template(_)

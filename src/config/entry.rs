@@ -113,22 +113,22 @@ pub fn path(text: &str, home: Option<&Path>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A secret by reference: the secret itself is refused.
+/// Where a secret is. The secret itself is refused.
 ///
 /// # Errors
 /// [`Refused`]
-pub fn reference(text: &str, home: Option<&Path>) -> Result<(), Refused> {
+pub fn reference(text: &str, home: Option<&Path>) -> Result<SecretSource, Refused> {
     match SecretSource::parse(text, SecretContext { home, age_identity: None })? {
         SecretSource::Literal(_) => Err(Refused::new(
             "this is not a reference to a secret",
             "write env:NAME, file:PATH, cred:NAME, age:FILE or cmd:COMMAND, so that the secret stands neither here nor in the \
              file",
         )),
-        SecretSource::Environment(_)
+        source @ (SecretSource::Environment(_)
         | SecretSource::File(_)
         | SecretSource::Command(_)
         | SecretSource::Credential(_)
-        | SecretSource::Age(_) => Ok(()),
+        | SecretSource::Age(_)) => Ok(source),
     }
 }
 

@@ -131,6 +131,15 @@ pub fn hosts(which: &OpensshFiles, home: Option<&Path>, most: usize) -> (Vec<Ope
     (hosts.collect(), openssh.files.remarks.clone())
 }
 
+/// Whether the files name the account of a host. No command of them is run.
+pub fn has_user(which: &OpensshFiles, home: Option<&Path>) -> impl Fn(&str) -> bool {
+    let openssh = Openssh::read(Some(which), home, Reach::Files);
+    move |host| {
+        let settings = openssh.of(&HostQuery { host: host.to_owned(), ..HostQuery::default() });
+        settings.is_some_and(|settings| settings.user.is_some())
+    }
+}
+
 fn default_keys(home: Option<&Path>) -> Vec<PathBuf> {
     let folder = home.map(|home| home.join(".ssh"));
     let keys = folder.iter().flat_map(|folder| DEFAULT_KEYS.map(|name| folder.join(name)));

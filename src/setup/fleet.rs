@@ -22,8 +22,8 @@ const PLACE: &str = "the hosts";
 pub struct Fleet {
     /// The groups that are not empty.
     pub groups: Vec<Group>,
-    /// How many hosts were named a second time and left out.
-    pub repeated: usize,
+    /// The hosts that were named a second time and left out.
+    pub repeated: Vec<ClientId>,
     /// Hosts whose name another host has: they are called by their address.
     pub renamed: Vec<String>,
     /// How many clients the hosts expand to.
@@ -44,33 +44,21 @@ impl Fleet {
             for host in hosts {
                 let mut addresses = expanded(&host)?;
                 let port = host.port.unwrap_or(SSH_PORT);
-                let is_range = host.address.contains(['[', ']']);
-                if !patterns.is_empty() {
-                    let is_meant = |address: &String| {
-                        let id = ClientId::new(address.as_str(), port);
-                        let name = host.name.as_deref().unwrap_or(address);
-                        patterns.iter().any(|pattern| pattern.meets(&id, name))
-                    };
-                    let all = addresses.len();
-                    addresses.retain(is_meant);
-                    if addresses.is_empty() {
-                        continue;
+                let all = addresses.len();
+                addresses.retain(|address| {
+                    let id = ClientId::new(address.as_str(), port);
+                    let name = host.name.as_deref().unwrap_or(address);
+                    if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.meets(&id, name)) {
+                        return false;
                     }
-                    if addresses.len() < all {
-                        let problem = format!("only some hosts of {} match --client", quoted(&host.address));
-                        return Err(InputError::new(PLACE, problem, "write a range of the hosts that you mean"));
+                    let is_new = ids.insert(id.clone());
+                    if !is_new {
+                        found.repeated.push(id);
                     }
-                }
-                let again =
-                    addresses.iter().filter(|address| ids.contains(&ClientId::new(address.as_str(), port))).count();
-                if again > 0 && !is_range {
-                    found.repeated += 1;
+                    is_new
+                });
+                if addresses.is_empty() {
                     continue;
-                }
-                let mut here = HashSet::new();
-                if again > 0 || !addresses.iter().all(|address| here.insert(address)) {
-                    let problem = format!("a host of {} is named twice", quoted(&host.address));
-                    return Err(InputError::new(PLACE, problem, "name each host once"));
                 }
                 found.clients += addresses.len();
                 if found.clients > MOST_CLIENTS {
@@ -80,19 +68,37 @@ impl Fleet {
                         "split the fleet",
                     ));
                 }
+                let is_whole = addresses.len() == all;
                 let host = names.take(host, &addresses, &mut found.renamed)?;
-                ids.extend(addresses.iter().map(|address| ClientId::new(address.as_str(), port)));
-                kept.push(host);
+                if is_whole {
+                    kept.push(host);
+                } else {
+                    // What is left of a range.
+                    kept.extend(addresses.into_iter().map(|address| Host { address, ..host.clone() }));
+                }
             }
             if !kept.is_empty() {
                 found.groups.push(Group { title, hosts: kept });
             }
         }
         if found.groups.is_empty() {
-            let problem = if patterns.is_empty() { "there is none" } else { "none matches --client" };
-            return Err(InputError::new(PLACE, problem, "name one, such as ops@10.0.4.1"));
+            let (problem, hint) = if patterns.is_empty() {
+                ("there is none", "name one, such as ops@10.0.4.1")
+            } else {
+                ("none matches --client", "name one of them by its name or address, or leave out --client")
+            };
+            return Err(InputError::new(PLACE, problem, hint));
         }
         Ok(found)
+    }
+
+    /// Marks the hosts without an account of which files of OpenSSH name one. Of a range, they name that of every host.
+    pub fn mark_openssh_users(&mut self, has_user: impl Fn(&str) -> bool) {
+        let hosts = self.groups.iter_mut().flat_map(|group| &mut group.hosts);
+        for host in hosts.filter(|host| host.username.is_none() && !host.has_openssh_user) {
+            host.has_openssh_user =
+                expanded(host).is_ok_and(|addresses| addresses.iter().all(|address| has_user(address)));
+        }
     }
 
     /// All hosts.
@@ -165,23 +171,27 @@ mod tests {
 
     #[test]
     fn no_client_and_no_name_is_there_twice() {
-        let check = |texts: &[&str], expected: &[&str], repeated: usize, renamed: &[&str]| {
+        let check = |texts: &[&str], expected: &[&str], repeated: &str, renamed: &[&str]| {
             let fleet = gathered(texts, &[]).unwrap();
             let shown = fleet.hosts().map(|Host { address, name, .. }| {
                 format!("{}{address}", name.as_ref().map(|name| format!("{name}=")).unwrap_or_default())
             });
             assert_eq!(shown.collect::<Vec<_>>(), expected, "{texts:?}");
+            let left_out: Vec<String> = fleet.repeated.iter().map(ToString::to_string).collect();
             assert_eq!(
-                (fleet.repeated, fleet.renamed),
-                (repeated, renamed.iter().map(|name| (*name).to_owned()).collect())
+                (left_out.join(" "), fleet.renamed),
+                (repeated.to_owned(), renamed.iter().map(|name| (*name).to_owned()).collect())
             );
         };
-        check(&["a", "b"], &["a", "b"], 0, &[]);
-        check(&["a", "A", "a:22", "a:23"], &["a", "a"], 2, &[]);
-        check(&["::1", "[0:0::1]:22"], &["::1"], 1, &[]);
-        check(&["x=a", "x=b"], &["x=a", "b"], 0, &["x"]);
-        check(&["b", "b=a"], &["b", "a"], 0, &["b"]);
-        check(&["10.0.0.[1-2]", "10.0.0.2"], &["10.0.0.[1-2]"], 1, &[]);
+        check(&["a", "b"], &["a", "b"], "", &[]);
+        check(&["a", "A", "a:22", "a:23"], &["a", "a"], "a:22 a:22", &[]);
+        check(&["::1", "[0:0::1]:22"], &["::1"], "[::1]:22", &[]);
+        check(&["x=a", "x=b"], &["x=a", "b"], "", &["x"]);
+        check(&["b", "b=a"], &["b", "a"], "", &["b"]);
+        check(&["10.0.0.[1-2]", "10.0.0.2"], &["10.0.0.[1-2]"], "10.0.0.2:22", &[]);
+        check(&["10.0.0.2", "10.0.0.[1-3]"], &["10.0.0.2", "10.0.0.1", "10.0.0.3"], "10.0.0.2:22", &[]);
+        check(&["10.0.0.[1-2,2]"], &["10.0.0.1", "10.0.0.2"], "10.0.0.2:22", &[]);
+        check(&["10.0.0.[1-2]", "10.0.0.[1-2]"], &["10.0.0.[1-2]"], "10.0.0.1:22 10.0.0.2:22", &[]);
     }
 
     #[test]
@@ -190,24 +200,28 @@ mod tests {
             assert_eq!(gathered(texts, patterns).unwrap_err(), expected, "{texts:?}");
         };
         check(&[], &[], "the hosts: there is none: name one, such as ops@10.0.4.1");
-        check(&["a"], &["b*"], "the hosts: none matches --client: name one, such as ops@10.0.4.1");
         check(
-            &["10.0.0.2", "10.0.0.[1-2]"],
-            &[],
-            "the hosts: a host of `10.0.0.[1-2]` is named twice: name each host once",
+            &["a"],
+            &["b*"],
+            "the hosts: none matches --client: name one of them by its name or address, or leave out --client",
         );
-        check(&["10.0.0.[1-2,2]"], &[], "the hosts: a host of `10.0.0.[1-2,2]` is named twice: name each host once");
         check(
             &["b=a", "b"],
             &[],
             "the hosts: `b` is the name of one host and the address of another: give the first one another name",
         );
         check(&["[1-65536].a", "b"], &[], "the hosts: there are more than 65536 of them: split the fleet");
-        check(
-            &["10.0.0.[1-2]"],
-            &["10.0.0.1"],
-            "the hosts: only some hosts of `10.0.0.[1-2]` match --client: write a range of the hosts that you mean",
-        );
         assert_eq!(gathered(&["a", "b", "c=d"], &["c", "[ab]"]).unwrap().clients, 3);
+        let some = gathered(&["10.0.0.[1-3]"], &["10.0.0.[13]"]).unwrap();
+        let some: Vec<_> = some.hosts().map(|host| host.address.as_str()).collect();
+        assert_eq!(some, ["10.0.0.1", "10.0.0.3"]);
+    }
+
+    #[test]
+    fn an_account_of_openssh_files_is_that_of_a_host_without_one() {
+        let mut fleet = gathered(&["w1", "u@w2", "w3", "w[4-5]", "w[5-6].x"], &[]).unwrap();
+        fleet.mark_openssh_users(|address| ["w1", "w2", "w4", "w5", "w5.x"].contains(&address));
+        let marked: Vec<_> = fleet.hosts().filter(|host| host.has_openssh_user).map(|host| &*host.address).collect();
+        assert_eq!(marked, ["w1", "w[4-5]"]);
     }
 }

@@ -12,7 +12,7 @@ use russh::keys::PrivateKey;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
-    key_format,
+    key_format::{self, KeyError},
     secrets::Secrets,
     shortage::{self, CredentialError},
 };
@@ -90,6 +90,36 @@ impl Keyring {
     }
 }
 
+/// Why a key file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyTrouble {
+    /// It is encrypted, and no passphrase is named.
+    Locked,
+    /// Another reason, with what to do. It contains no secret.
+    Unusable(String),
+}
+
+/// Whether a key file can be used, before anybody is contacted.
+///
+/// # Errors
+/// [`KeyTrouble`]
+pub async fn check(file: &KeyFile) -> Result<(), KeyTrouble> {
+    if file.is_public() {
+        // The ssh-agent may get its key later.
+        let found = tokio::fs::metadata(&file.path).await;
+        return found.map(drop).map_err(|error| KeyTrouble::Unusable(unreadable(&file.path, &error).to_string()));
+    }
+    let Err(error) = Keyring::default().get(file, &Secrets::default()).await else { return Ok(()) };
+    let is_locked = || {
+        let bytes = read(&file.path).ok()?;
+        matches!(key_format::decode(&bytes, None), Err(KeyError::Locked)).then_some(())
+    };
+    match &file.passphrase {
+        None if is_locked().is_some() => Err(KeyTrouble::Locked),
+        None | Some(_) => Err(KeyTrouble::Unusable(error.to_string())),
+    }
+}
+
 /// The path of an existing key file. If it does not exist, the text may be the key itself or a password, and is not
 /// shown.
 fn found_at(path: &Path) -> safe_text::SafeText {
@@ -158,6 +188,15 @@ mod tests {
             let path = folder.path().join(name);
             if let Some(text) = text {
                 std::fs::write(&path, text).unwrap();
+            }
+            // What is checked before a sweep is what a sweep finds.
+            let source = passphrase.map(|text| SecretSource::Literal(text.into()));
+            let checked = check(&KeyFile { path: path.clone(), passphrase: source }).await;
+            match (&checked, expected) {
+                (Ok(()), Ok(())) => {}
+                (Err(KeyTrouble::Locked), Err(_)) => assert_eq!(name, "locked"),
+                (Err(KeyTrouble::Unusable(words)), Err(part)) => assert!(words.contains(part), "{name}: {words}"),
+                (Ok(()), Err(_)) | (Err(_), Ok(())) => panic!("{name}: {checked:?}"),
             }
             match (outcome(&Keyring::default(), &path, passphrase).await, expected) {
                 (Ok(_), Ok(())) => {}

@@ -1,6 +1,9 @@
 //! Asks for a line on the terminal, which is shown while it is typed. Secrets are asked for in [`super::hidden_input`].
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write as _},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +33,24 @@ pub async fn ask(question: &str, usual: &str, stop: &CancellationToken) -> Resul
     });
     let answer = reading.await.map_err(io::Error::from)??;
     Ok(if answer.is_empty() { usual.to_owned() } else { answer })
+}
+
+/// Asks for a line until `check` takes it, and says each time why it does not.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_until<T, E: Display>(
+    question: &str,
+    usual: &str,
+    check: impl Fn(&str) -> Result<T, E>,
+    stop: &CancellationToken,
+) -> Result<T, InputError> {
+    loop {
+        match check(&ask(question, usual, stop).await?) {
+            Ok(value) => return Ok(value),
+            Err(refused) => writeln!(io::stderr(), "{refused}")?,
+        }
+    }
 }
 
 /// Asks for yes or no, until one of them is typed. `usual` is meant if nothing is typed.

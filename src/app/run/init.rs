@@ -2,6 +2,7 @@
 //! tries logins, and proposes limits. The text itself is made in `setup`.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
@@ -15,21 +16,23 @@ use crate::{
     app::{
         audit,
         error::{RunError, chain},
-        process::question,
+        process::{hidden_input::InputError, question, signals},
     },
     cli::{Exit, init::Init},
     config::{self, Config, LoadError, Schema, diagnostic::Problems},
-    fleet::{select::Pattern, units::counted},
+    fleet::{ClientId, select::Pattern, units::counted},
     setup::{plan::Plan, proposal, written},
 };
 use contact::Contact;
-use decisions::Asking;
+use decisions::{Asking, Login};
 use error::InitError;
+use secret_file::SecretFile;
 use sources::{Found, gather};
 
 mod contact;
 mod decisions;
 pub mod error;
+mod secret_file;
 mod sources;
 
 /// What is counted, for one and for several.
@@ -46,13 +49,20 @@ pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) ->
     let output = Output::create(&target, Audience::Owner)?;
     let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
     let may_ask = !init.yes && question::is_possible();
-    let Found { fleet, openssh_file, remarks } = gather(init, patterns, home.as_deref(), may_ask, stop).await?;
+    stop_on_hangup(stop)?;
+    let mut remarks = Vec::new();
+    let found = gather(init, patterns, home.as_deref(), may_ask, &mut remarks, stop).await;
     for remark in remarks {
         writeln!(io::stderr(), "{remark}")?;
     }
+    let Found { fleet, openssh_file, key } = found?;
+    if let Some(key) = &key {
+        writeln!(io::stderr(), "taken over from the inventory: the private key {}", key.escape_debug())?;
+    }
     let asking = Asking { init, home: home.as_deref(), may_ask, stop };
+    let Login { plan: login, files } = asking.login(&fleet, key).await?;
     let mut plan = Plan {
-        login: asking.login(&fleet).await?,
+        login,
         mail: asking.mail().await?,
         database: asking.database()?,
         known_hosts: asking.known_hosts()?,
@@ -61,15 +71,24 @@ pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) ->
         fleet,
     };
     let config = loaded(&written::text(&plan), &target)?;
+    for remark in same_endpoints(&config) {
+        writeln!(io::stderr(), "{remark}")?;
+    }
     heading("Host keys", config.clients.len())?;
     let mut contact = Contact::new(&config)?;
     contact.host_keys(init.accept_host_keys, may_ask, stop).await?;
-    heading("Logins", contact.tried().len())?;
-    contact.collect(stop).await?;
+    if !contact.tried().is_empty() {
+        heading("Logins", contact.tried().len())?;
+        contact.collect(stop).await?;
+    }
     if contact.measured.is_empty() && may_ask {
         let asked = "No host could be collected. Write the configuration all the same?";
-        if !question::confirm(asked, false, stop).await.map_err(InitError::from)? {
-            return Err(InitError::Declined.into());
+        let keys_stay = contact.has_pinned;
+        match question::confirm(asked, false, stop).await {
+            Ok(true) => {}
+            Ok(false) => return Err(InitError::Declined { keys_stay }.into()),
+            Err(InputError::Stopped) => return Err(contact.interrupted().into()),
+            Err(error) => return Err(InitError::from(error).into()),
         }
     }
     plan.limits = proposal::limits(&contact.measured);
@@ -78,12 +97,56 @@ pub async fn run(init: &Init, patterns: &[Pattern], stop: &CancellationToken) ->
     let text = written::text(&plan);
     loaded(&text, &target)?;
     write(&text, output, &target)?;
+    files.into_iter().for_each(SecretFile::keep);
     write_schema(&target);
     // What was pinned belongs in the audit. The configuration is there, so a failure does not change the exit code.
     if let Err(error) = audit::store(&config, &notes).await {
         tracing::warn!("not in the audit: {}", chain(&error));
     }
     end(init, &target, &config, failed, may_ask, stop).await
+}
+
+/// Ends the questions when the terminal is gone, so that no unfinished file remains.
+fn stop_on_hangup(stop: &CancellationToken) -> io::Result<()> {
+    let mut hangups = signals::hangups()?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        if hangups.recv().await.is_some() {
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Clients that are the same machine, because files of OpenSSH lead to it under several names.
+fn same_endpoints(config: &Config) -> Vec<String> {
+    let mut seen: HashMap<(ClientId, String), &str> = HashMap::new();
+    let mut remarks = Vec::new();
+    for client in config.clients.iter().filter(|client| client.openssh.is_some()) {
+        let way = client.via.iter().map(|bastion| bastion.id.to_string()).collect::<Vec<_>>().join(" ");
+        let way = format!("{way} {}", client.proxy_command().unwrap_or_default());
+        let endpoint = client.endpoint();
+        match seen.entry((endpoint.clone(), way)) {
+            Entry::Vacant(place) => {
+                place.insert(&client.name);
+            }
+            Entry::Occupied(first) => {
+                let (one, other) = (first.get(), &client.name);
+                remarks.push(format!("{one} and {other} are the same machine, {endpoint}: remove one of them"));
+            }
+        }
+    }
+    remarks
+}
+
+/// A word for a shell, quoted if it contains special characters.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "@._:-%+/,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 fn refuse_existing(target: &Path) -> Result<(), InitError> {
@@ -158,14 +221,23 @@ async fn end(
         Err(error) => tracing::warn!("{}", chain(&error)),
     }
     if may_ask && !init.no_dashboard && failed < config.clients.len() {
-        let is_wanted = question::confirm("Open the dashboard now?", true, stop).await.map_err(InitError::from)?;
+        // The configuration is written, so an interruption only means no.
+        let is_wanted = match question::confirm("Open the dashboard now?", true, stop).await {
+            Err(InputError::Stopped) => false,
+            answer => answer.map_err(InitError::from)?,
+        };
         if is_wanted {
             let program = std::env::current_exe().map_err(InitError::Dashboard)?;
             return Err(InitError::Dashboard(Command::new(program).arg("--config").arg(target).exec()).into());
         }
     }
-    let option = if target == Path::new(config::DEFAULT_FILE) { String::new() } else { format!(" --config {shown}") };
+    let option = if target == Path::new(config::DEFAULT_FILE) {
+        String::new()
+    } else {
+        format!(" --config {}", shell_word(&shown.to_string()))
+    };
     let commands = [
+        ("trust", "pins the host keys behind other servers"),
         ("check", "what it means; contacts nothing"),
         ("--once", "one sweep of all clients, as a table"),
         ("mail-test", "one mail to each address"),
@@ -173,9 +245,29 @@ async fn end(
     ];
     let is_mailed = config.clients.iter().any(|client| !client.mail.is_empty());
     writeln!(io::stdout(), "Next:")?;
-    for (command, meaning) in commands.into_iter().filter(|(command, _)| *command != "mail-test" || is_mailed) {
+    let is_behind = config.clients.iter().any(|client| !client.via.is_empty());
+    let is_next = |command: &str| match command {
+        "mail-test" => is_mailed,
+        "trust" => is_behind,
+        _ => true,
+    };
+    for (command, meaning) in commands.into_iter().filter(|(command, _)| is_next(command)) {
         let line = format!("fleetsweep{option} {command}");
         writeln!(io::stdout(), "  {:width$}  {meaning}", line.trim_end(), width = 22 + option.len())?;
     }
     Ok(if failed == 0 { Exit::Success } else { Exit::ClientFailed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_is_one_word() {
+        let check = |path: &str, expected: &str| assert_eq!(shell_word(path), expected);
+        check("/etc/fleetsweep/config.xml", "/etc/fleetsweep/config.xml");
+        check("my conf.xml", "'my conf.xml'");
+        check("a'$(b)", "'a'\\''$(b)'");
+        check("", "''");
+    }
 }

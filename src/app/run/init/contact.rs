@@ -12,7 +12,7 @@ use super::error::InitError;
 use crate::{
     app::{
         error::RunError,
-        process::{descriptors::Descriptors, hidden_input::InputError, question},
+        process::{descriptors::Descriptors, question},
     },
     bus::Publisher,
     config::{Client, Config},
@@ -33,6 +33,8 @@ pub(super) struct Contact<'a> {
     width: usize,
     /// The hosts whose host key is pinned now.
     usable: Vec<&'a Client>,
+    /// Whether a host key was pinned.
+    pub(super) has_pinned: bool,
     /// How many hosts could not be used.
     pub(super) failed: usize,
     /// What they have measured.
@@ -49,7 +51,16 @@ impl<'a> Contact<'a> {
             .plan(config.collector.concurrency.get(), config.clients.len());
         let width = config.clients.iter().map(|client| client.name.chars().count()).max().unwrap_or(0);
         let (usable, measured) = (Vec::new(), Vec::new());
-        Ok(Self { config, collector, concurrency: plan.concurrency, width, usable, failed: 0, measured })
+        Ok(Self {
+            config,
+            collector,
+            concurrency: plan.concurrency,
+            width,
+            usable,
+            has_pinned: false,
+            failed: 0,
+            measured,
+        })
     }
 
     /// Shows the host keys, and pins those that are accepted.
@@ -76,6 +87,8 @@ impl<'a> Contact<'a> {
                         new.push(key);
                     }
                 }
+                // That of every host that is left would be the interruption.
+                Err(_) if stop.is_cancelled() => break,
                 Err(failure) => {
                     self.failed += 1;
                     say_failure(client, self.width, &failure)?;
@@ -84,11 +97,11 @@ impl<'a> Contact<'a> {
         }
         drop(looks);
         if stop.is_cancelled() {
-            return Err(InitError::from(InputError::Stopped).into());
+            return Err(self.interrupted().into());
         }
         for client in behind {
             // Its key is fetched only after the server in between is trusted.
-            say(client, self.width, "behind another server; its key must be pinned already, or by `fleetsweep trust`")?;
+            say(client, self.width, "behind another server: pin its key with `fleetsweep trust`")?;
             self.usable.push(client);
         }
         if new.is_empty() {
@@ -106,11 +119,12 @@ impl<'a> Contact<'a> {
             let them = if new.len() == 1 { "it" } else { "them" };
             let asked = format!("Pin {them} in {}?", self.config.ssh.known_hosts.display());
             if !question::confirm(&asked, false, stop).await.map_err(InitError::from)? {
-                return Err(InitError::Declined.into());
+                return Err(InitError::Declined { keys_stay: false }.into());
             }
         }
         for key in &new {
             self.collector.pin(key).map_err(InitError::from)?;
+            self.has_pinned = true;
         }
         Ok(())
     }
@@ -145,6 +159,7 @@ impl<'a> Contact<'a> {
                     say(client, self.width, &format!("collected: {system}{values}"))?;
                     self.measured.push(measured);
                 }
+                Err(_) if stop.is_cancelled() => break,
                 Err(failure) => {
                     self.failed += 1;
                     say_failure(client, self.width, &failure)?;
@@ -153,13 +168,18 @@ impl<'a> Contact<'a> {
         }
         drop(collections);
         if stop.is_cancelled() {
-            return Err(InitError::from(InputError::Stopped).into());
+            return Err(self.interrupted().into());
         }
         let left = self.usable.len() - self.tried().len();
         if left > 0 {
             writeln!(io::stdout(), "({left} more hosts were not tried: `fleetsweep --once` collects from all)")?;
         }
         Ok(())
+    }
+
+    /// The operator interrupted it.
+    pub(super) fn interrupted(&self) -> InitError {
+        InitError::Interrupted { keys_stay: self.has_pinned }
     }
 
     /// The hosts that something is collected from.
@@ -175,7 +195,7 @@ impl<'a> Contact<'a> {
 }
 
 fn say(client: &Client, width: usize, text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{:width$}  {}  {text}", client.name, client.id)
+    writeln!(io::stdout(), "{:width$}  {}  {text}", client.name, client.endpoint())
 }
 
 fn say_failure(client: &Client, width: usize, failure: &Failure) -> io::Result<()> {

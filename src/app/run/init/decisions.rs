@@ -1,31 +1,42 @@
 //! What the operator decides besides the hosts: the login, mails, the database. Given as options, or asked for where
 //! somebody can be asked. A password that is typed goes into a file of its own and never into the configuration.
 
-use std::path::Path;
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
-use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
-use super::error::InitError;
+use super::{error::InitError, secret_file::SecretFile};
 use crate::{
     app::{
-        error::{EncryptionError, RunError},
-        process::{hidden_input, question},
-        run::output_file::{Audience, Output},
+        error::{RunError, chain},
+        process::{
+            hidden_input::{self, InputError},
+            question,
+        },
     },
     cli::init::{Init, Security},
     config::{
+        KeyFile,
         entry::{self, Refused},
         secret::SecretSource,
     },
     setup::{
         fleet::Fleet,
+        host::{self, Host},
         plan::{LoginPlan, MailPlan},
     },
+    sweep::{KeyTrouble, check_key},
 };
 
 /// The usual sender.
 const SENDER: &str = "fleetsweep@localhost";
+/// What to do about a key without a passphrase.
+const LOCKED: &str =
+    "the key file is locked: say where its passphrase is with --passphrase, such as env:NAME or file:PATH";
 /// The usual mail server.
 const MAIL_SERVER: &str = "127.0.0.1";
 
@@ -41,6 +52,15 @@ fn checked<T>(option: &'static str, result: Result<T, Refused>) -> Result<T, Ini
     result.map_err(|refused| InitError::Refused { option, refused })
 }
 
+/// A mail server, and its port if it is not the usual one.
+fn server_and_port(text: &str) -> Result<(String, Option<u16>), Refused> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(entry::port(port)?)),
+        Some(_) | None => (text, None),
+    };
+    Ok((entry::server(host)?, port))
+}
+
 /// A path as the configuration has it: with a directory, because `~` may stand for one.
 fn absolute(text: &str) -> String {
     if text.starts_with('~') {
@@ -49,65 +69,173 @@ fn absolute(text: &str) -> String {
     std::path::absolute(text).map_or_else(|_| text.to_owned(), |path| path.display().to_string())
 }
 
+/// How to log in, and the files of what was typed.
+pub(super) struct Login {
+    pub(super) plan: LoginPlan,
+    pub(super) files: Vec<SecretFile>,
+}
+
+/// A secret that may be typed.
+struct Typed {
+    question: &'static str,
+    file: &'static str,
+}
+
+const PASSWORD: Typed = Typed { question: "Password (not shown): ", file: "fleetsweep-password" };
+const PASSPHRASE: Typed = Typed { question: "Passphrase (not shown): ", file: "fleetsweep-passphrase" };
+
 impl Asking<'_> {
-    /// How to log in to the hosts.
-    pub(super) async fn login(&self, fleet: &Fleet) -> Result<LoginPlan, RunError> {
+    /// How to log in to the hosts. `found_key` is the key that an inventory names.
+    pub(super) async fn login(&self, fleet: &Fleet, found_key: Option<String>) -> Result<Login, RunError> {
         let Init { user, key, passphrase, password, .. } = self.init;
-        let mut login = LoginPlan {
-            username: user.as_deref().map(|name| checked("--user", entry::account(name))).transpose()?,
-            key: key.as_deref().map(absolute),
+        let mut plan = LoginPlan {
+            username: user.as_deref().map(|name| checked("--user", host::account(name))).transpose()?,
+            key: key.as_deref().map(absolute).or(found_key.as_deref().map(absolute)),
             passphrase: passphrase.clone(),
             password: password.clone(),
         };
-        if let Some(path) = &login.key {
+        let mut files = Vec::new();
+        if let Some(path) = &plan.key {
             checked("--key", entry::path(path, self.home))?;
         }
-        for (option, reference) in [("--passphrase", &login.passphrase), ("--password", &login.password)] {
+        for (option, reference) in [("--passphrase", &plan.passphrase), ("--password", &plan.password)] {
             if let Some(text) = reference {
                 checked(option, entry::reference(text, self.home))?;
             }
         }
-        let lacks_account = fleet.hosts().any(|host| host.username.is_none() && !host.has_openssh_user);
-        if lacks_account && login.username.is_none() {
+        // Where the passphrase is may not be readable yet, such as a credential of systemd.
+        if let (Some(path), None) = (plan.key.clone(), &plan.passphrase) {
+            match self.check_key(&path, None).await {
+                Ok(()) => {}
+                Err(KeyTrouble::Unusable(words)) => return Err(InitError::Key(words).into()),
+                Err(KeyTrouble::Locked) if self.may_ask => {
+                    plan.passphrase = self.passphrase(&path, &mut files).await?;
+                    if plan.passphrase.is_none() {
+                        return Err(InitError::Key(LOCKED.to_owned()).into());
+                    }
+                }
+                Err(KeyTrouble::Locked) => return Err(InitError::Key(LOCKED.to_owned()).into()),
+            }
+        }
+        let lacks_account = |host: &Host| host.username.is_none() && !host.has_openssh_user;
+        if fleet.hosts().any(lacks_account) && plan.username.is_none() {
             if !self.may_ask {
                 return Err(InitError::NoUsername.into());
             }
             let own = whoami::username().unwrap_or_default();
-            let typed = question::ask("Account on the hosts", &own, self.stop).await.map_err(InitError::from)?;
-            login.username = Some(checked("account", entry::account(&typed))?);
+            let others = if fleet.hosts().all(lacks_account) { "" } else { " that have none" };
+            let asked = format!("Account on the hosts{others}");
+            plan.username = Some(self.answer(&asked, &own, host::account).await?);
         }
-        if login.key.is_none() && login.password.is_none() && self.may_ask {
-            let asked = "Private key file, `password`, or Enter for the ssh-agent and the usual keys";
-            match question::ask(asked, "", self.stop).await.map_err(InitError::from)?.as_str() {
-                "" => {}
-                "password" => login.password = Some(self.typed_password().await?),
-                path => {
-                    checked("key", entry::path(path, self.home))?;
-                    login.key = Some(absolute(path));
+        if plan.key.is_none() && plan.password.is_none() && self.may_ask {
+            self.key_or_password(&mut plan, &mut files).await?;
+        }
+        Ok(Login { plan, files })
+    }
+
+    /// Asks until the answer is one.
+    async fn answer<T, E: Display>(
+        &self,
+        asked: &str,
+        usual: &str,
+        check: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, InitError> {
+        Ok(question::ask_until(asked, usual, check, self.stop).await?)
+    }
+
+    /// Asks for a key or a password until one of them can be used.
+    async fn key_or_password(&self, plan: &mut LoginPlan, files: &mut Vec<SecretFile>) -> Result<(), RunError> {
+        let asked = "Private key file, `password`, or Enter for the ssh-agent and the usual keys";
+        loop {
+            let is_path = |text: &str| match text {
+                "" | "password" => Ok(text.to_owned()),
+                path => entry::path(path, self.home).map(|()| absolute(path)),
+            };
+            let path = match self.answer(asked, "", is_path).await?.as_str() {
+                "" => return Ok(()),
+                "password" => {
+                    plan.password = Some(self.typed(&PASSWORD, files).await?);
+                    return Ok(());
+                }
+                path => path.to_owned(),
+            };
+            match self.check_key(&path, None).await {
+                Ok(()) => {
+                    plan.key = Some(path);
+                    return Ok(());
+                }
+                Err(KeyTrouble::Unusable(words)) => writeln!(io::stderr(), "{words}")?,
+                Err(KeyTrouble::Locked) => {
+                    plan.passphrase = self.passphrase(&path, files).await?;
+                    if plan.passphrase.is_some() {
+                        plan.key = Some(path);
+                        return Ok(());
+                    }
                 }
             }
         }
-        Ok(login)
     }
 
-    /// Asks for a password and puts it into a new file. The result refers to the file.
-    async fn typed_password(&self) -> Result<String, RunError> {
-        let usual = "fleetsweep-password";
+    /// Asks where the passphrase of a key is, until one opens it; `None` if the operator has none.
+    async fn passphrase(&self, key: &str, files: &mut Vec<SecretFile>) -> Result<Option<String>, RunError> {
+        let asked = "This key needs a passphrase. Where it is (env:NAME, file:PATH, cmd:COMMAND), or `type` (Enter: use no such key)";
+        loop {
+            let is_reference = |text: &str| match text {
+                "" | "type" => Ok(text.to_owned()),
+                reference => entry::reference(reference, self.home).map(|_| reference.to_owned()),
+            };
+            let before = files.len();
+            let reference = match self.answer(asked, "", is_reference).await?.as_str() {
+                "" => return Ok(None),
+                "type" => self.typed(&PASSPHRASE, files).await?,
+                reference => reference.to_owned(),
+            };
+            match self.check_key(key, Some(&reference)).await {
+                Ok(()) => return Ok(Some(reference)),
+                Err(KeyTrouble::Unusable(words)) => writeln!(io::stderr(), "{words}")?,
+                Err(KeyTrouble::Locked) => writeln!(io::stderr(), "{LOCKED}")?,
+            }
+            // What was typed is wrong.
+            files.truncate(before);
+        }
+    }
+
+    /// Whether a key can be used.
+    async fn check_key(&self, path: &str, passphrase: Option<&str>) -> Result<(), KeyTrouble> {
+        let passphrase = passphrase.map(|text| entry::reference(text, self.home)).transpose();
+        let passphrase = passphrase.map_err(|refused| KeyTrouble::Unusable(refused.to_string()))?;
+        check_key(&KeyFile { path: self.expanded(path), passphrase }).await
+    }
+
+    fn expanded(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            (Some(_) | None, _) => PathBuf::from(path),
+        }
+    }
+
+    /// Asks for a secret and puts it into a new file. The result refers to the file.
+    async fn typed(&self, what: &Typed, files: &mut Vec<SecretFile>) -> Result<String, RunError> {
         let asked = "It is not written into the configuration. New file for it, which only you can read";
-        let path = absolute(&question::ask(asked, usual, self.stop).await.map_err(InitError::from)?);
-        checked("file", entry::path(&path, self.home))?;
-        let path = match (path.strip_prefix("~/"), self.home) {
-            (Some(rest), Some(home)) => home.join(rest).display().to_string(),
-            _ => path,
+        let is_new = |text: &str| {
+            entry::path(text, self.home).map_err(|refused| refused.to_string())?;
+            let path = self.expanded(&absolute(text));
+            SecretFile::check(&path).map_err(|error| chain(&error))?;
+            Ok::<_, String>(path)
         };
-        let typed = hidden_input::ask("Password (not shown): ", self.stop).await.map_err(InitError::from)?;
-        let line = typed.strip_suffix(b"\n").unwrap_or(&typed);
-        let secret = SecretSource::from_input(line).map_err(EncryptionError::from)?;
-        let mut file = Output::create(Path::new(&path), Audience::Owner)?;
-        file.write(secret.expose_secret().as_bytes())?;
-        file.write(b"\n")?;
-        file.finish_new()?;
-        Ok(format!("file:{path}"))
+        let path = self.answer(asked, what.file, is_new).await?;
+        let secret = loop {
+            let typed = hidden_input::ask(what.question, self.stop).await.map_err(InitError::from)?;
+            let line = typed.strip_suffix(b"\n").unwrap_or(&typed);
+            match SecretSource::from_input(line) {
+                Ok(secret) => break secret,
+                // At the end of the input nobody would answer again.
+                Err(_) if typed.is_empty() => return Err(InitError::from(InputError::Stopped).into()),
+                Err(error) => writeln!(io::stderr(), "{error}")?,
+            }
+        };
+        files.push(SecretFile::create(&path, &secret)?);
+        Ok(format!("file:{}", path.display()))
     }
 
     /// Who is mailed and how; `None` for nobody.
@@ -117,7 +245,11 @@ impl Asking<'_> {
         let to = match mail {
             Some(to) => to.clone(),
             None if is_asked => {
-                question::ask("Mail address for alerts (Enter: nobody is mailed)", "", self.stop).await?
+                let none_or_valid = |text: &str| match text {
+                    "" => Ok(String::new()),
+                    addresses => entry::recipients(addresses).map(|()| addresses.to_owned()),
+                };
+                self.answer("Mail address for alerts (Enter: nobody is mailed)", "", none_or_valid).await?
             }
             None => return Ok(None),
         };
@@ -125,22 +257,17 @@ impl Asking<'_> {
             return Ok(None);
         }
         checked("--mail", entry::recipients(&to))?;
-        let server = match smtp {
-            Some(server) => server.clone(),
-            None if is_asked => question::ask("Mail server", MAIL_SERVER, self.stop).await?,
-            None => MAIL_SERVER.to_owned(),
+        let (host, port) = match smtp {
+            Some(server) => checked("--smtp", server_and_port(server))?,
+            None if is_asked => self.answer("Mail server", MAIL_SERVER, server_and_port).await?,
+            None => checked("--smtp", server_and_port(MAIL_SERVER))?,
         };
-        let (host, port) = match server.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                (host, Some(checked("--smtp", entry::port(port))?))
-            }
-            Some(_) | None => (server.as_str(), None),
-        };
-        let host = checked("--smtp", entry::server(host))?;
         let usual = if entry::is_loopback(&host) { Security::None } else { Security::Starttls };
         let from = match from {
             Some(from) => from.clone(),
-            None if is_asked => question::ask("Sender", SENDER, self.stop).await?,
+            None if is_asked => {
+                self.answer("Sender", SENDER, |text| entry::sender(text).map(|()| text.to_owned())).await?
+            }
             None => SENDER.to_owned(),
         };
         checked("--from", entry::sender(&from))?;

@@ -3,7 +3,9 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    app::process::hidden_input::InputError, config::entry::Refused, setup::input::InputError as HostsError,
+    app::process::hidden_input::InputError,
+    config::entry::Refused,
+    setup::input::{EXPORT, InputError as HostsError},
     sweep::known_hosts::KnownHostsError,
 };
 
@@ -45,16 +47,45 @@ pub enum InitError {
         "nothing was written, because {0} not pinned: compare the fingerprints, then repeat the command with --accept-host-keys"
     )]
     NotAccepted(String),
+    /// A directory, of which only Ansible knows what it means.
+    #[error("{} is a directory: name what {EXPORT} writes", .0.display())]
+    Directory(PathBuf),
+    /// The private key cannot be used.
+    #[error("{0}")]
+    Key(String),
     /// The operator does not want it.
-    #[error("nothing was written")]
-    Declined,
+    #[error("no configuration was written{}", stay(*.keys_stay))]
+    Declined {
+        /// Whether host keys were pinned.
+        keys_stay: bool,
+    },
+    /// The operator interrupted it.
+    #[error("interrupted: no configuration was written{}", stay(*.keys_stay))]
+    Interrupted {
+        /// Whether host keys were pinned.
+        keys_stay: bool,
+    },
     /// A host key cannot be pinned.
-    #[error("nothing was written, because a host key cannot be pinned")]
+    #[error("no configuration was written, because a host key cannot be pinned")]
     NotPinned(#[from] KnownHostsError),
     /// The terminal cannot be read.
     #[error(transparent)]
-    Terminal(#[from] InputError),
+    Terminal(InputError),
     /// The dashboard cannot be started.
     #[error("the configuration is written, but the dashboard cannot be started: run `fleetsweep`")]
     Dashboard(#[source] io::Error),
+}
+
+impl From<InputError> for InitError {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Stopped => Self::Interrupted { keys_stay: false },
+            other @ (InputError::LongLine | InputError::Failed(_)) => Self::Terminal(other),
+        }
+    }
+}
+
+/// What remains of a run that was given up.
+fn stay(keys_stay: bool) -> &'static str {
+    if keys_stay { "; the host keys stay pinned" } else { "" }
 }
