@@ -92,12 +92,23 @@ impl Fleet {
         Ok(found)
     }
 
-    /// Marks the hosts without an account of which files of OpenSSH name one. Of a range, they name that of every host.
+    /// Marks the hosts without an account of which files of OpenSSH name one. A range of which they name only some is
+    /// written as its hosts.
     pub fn mark_openssh_users(&mut self, has_user: impl Fn(&str) -> bool) {
-        let hosts = self.groups.iter_mut().flat_map(|group| &mut group.hosts);
-        for host in hosts.filter(|host| host.username.is_none() && !host.has_openssh_user) {
-            host.has_openssh_user =
-                expanded(host).is_ok_and(|addresses| addresses.iter().all(|address| has_user(address)));
+        let marked = |host: Host| {
+            if host.username.is_some() || host.has_openssh_user {
+                return vec![host];
+            }
+            let addresses = expanded(&host).unwrap_or_default();
+            let count = addresses.iter().filter(|address| has_user(address)).count();
+            if count == 0 || count == addresses.len() {
+                return vec![Host { has_openssh_user: count > 0, ..host }];
+            }
+            let alone = |address: String| Host { has_openssh_user: has_user(&address), address, ..host.clone() };
+            addresses.into_iter().map(alone).collect()
+        };
+        for group in &mut self.groups {
+            group.hosts = std::mem::take(&mut group.hosts).into_iter().flat_map(marked).collect();
         }
     }
 
@@ -222,6 +233,8 @@ mod tests {
         let mut fleet = gathered(&["w1", "u@w2", "w3", "w[4-5]", "w[5-6].x"], &[]).unwrap();
         fleet.mark_openssh_users(|address| ["w1", "w2", "w4", "w5", "w5.x"].contains(&address));
         let marked: Vec<_> = fleet.hosts().filter(|host| host.has_openssh_user).map(|host| &*host.address).collect();
-        assert_eq!(marked, ["w1", "w[4-5]"]);
+        assert_eq!(marked, ["w1", "w[4-5]", "w5.x"]);
+        let all: Vec<_> = fleet.hosts().map(|host| &*host.address).collect();
+        assert_eq!(all, ["w1", "w2", "w3", "w[4-5]", "w5.x", "w6.x"]);
     }
 }

@@ -223,7 +223,10 @@ async fn end(
     if may_ask && !init.no_dashboard && failed < config.clients.len() {
         // The configuration is written, so an interruption only means no.
         let is_wanted = match question::confirm("Open the dashboard now?", true, stop).await {
-            Err(InputError::Stopped) => false,
+            Err(InputError::Stopped) => {
+                writeln!(io::stderr())?;
+                false
+            }
             answer => answer.map_err(InitError::from)?,
         };
         if is_wanted {

@@ -35,8 +35,7 @@ use crate::{
 /// The usual sender.
 const SENDER: &str = "fleetsweep@localhost";
 /// What to do about a key without a passphrase.
-const LOCKED: &str =
-    "the key file is locked: say where its passphrase is with --passphrase, such as env:NAME or file:PATH";
+const LOCKED: &str = "the key file is locked: say where its passphrase is with --passphrase, such as env:NAME or file:PATH; if the ssh-agent has the key, name its file with .pub";
 /// The usual mail server.
 const MAIL_SERVER: &str = "127.0.0.1";
 
