@@ -4,6 +4,7 @@
 mod counters;
 mod events;
 mod file_systems;
+mod hanging;
 mod host;
 mod kernel;
 mod machine;
@@ -20,10 +21,11 @@ mod usage;
 use std::{fs, path::Path, thread, time::Instant};
 
 use fleetsweep_agent::{
-    report::{MAX_FILE_SYSTEMS, Memory, Report},
+    report::{MAX_FILE_SYSTEMS, Memory, Report, Warning},
     request::Request,
 };
-use mounts::Selection;
+use hanging::Hanging;
+use mounts::{Mount, Selection};
 
 use crate::{
     file_systems::measure,
@@ -36,11 +38,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
     let begin = machine::Snapshot::take(&mut warnings);
     let sample = usage::Sample::begin();
+    let hanging = Hanging::of(sample.ended_agents());
     // All fast parts run during the sampling window.
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
-        host: host::host(&mut warnings),
+        host: host::host(&hanging, patience::of_files(request.deadline), &mut warnings),
         ..Report::default()
     };
     // It is also needed for the limits of memory, and is long on some machines.
@@ -53,9 +56,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
         report.commit = kernel::commit(&meminfo, &overcommit);
     }
-    report.restart_needed = updates::restart_needed(Path::new("/"));
-    report.security_updates = updates::security_updates(Path::new("/"));
-    report.temperature_millicelsius = temperature::highest(patience::of_sensors(request.deadline));
+    let of_files = patience::of_files(request.deadline);
+    let root = Path::new("/");
+    let updates = || (updates::restart_needed(root), updates::security_updates(root));
+    (report.restart_needed, report.security_updates) =
+        warnings.keep("pending updates", hanging.ask("updates", of_files, updates)).unwrap_or_default();
+    report.temperature_millicelsius = temperature::highest(&hanging, patience::of_sensors(request.deadline));
     if let Some(uptime) = read(&mut warnings, "uptime", "/proc/uptime") {
         report.uptime = warnings.keep("uptime", kernel::uptime(&uptime));
     }
@@ -67,10 +73,18 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     }
     if let Some(table) = mountinfo {
         let patience = patience::of_file_systems(request.deadline);
-        let fstab = fs::read("/etc/fstab").unwrap_or_default();
+        let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
+        let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
         let Selection { mounts, omitted } = mounts::worth_reporting(&table, &fstab, MAX_FILE_SYSTEMS);
-        let mounts = mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount)).collect();
-        let measured = measure(mounts, omitted, patience, file_systems::ask);
+        let named = mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount));
+        let is_open = |mount: &Mount| hanging.has(&hanging::of_file_system(mount.device));
+        let (open, mounts): (Vec<_>, Vec<_>) = named.partition(|(_, mount)| is_open(mount));
+        let mut measured = measure(mounts, omitted, patience, file_systems::ask);
+        for (name, _) in open {
+            let (what, why) = (format!("file system {name}"), hanging::STILL_OPEN.to_owned());
+            measured.warnings.push(Warning { what, why });
+            measured.silent.push(name);
+        }
         warnings.extend(measured.keep_in(&mut report));
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
@@ -90,7 +104,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         Err(why) => warnings.add("processes", why),
     }
     report.interfaces = end.interfaces(&begin, &mut warnings);
-    report.counters = end.counters(&begin, &mut warnings);
+    report.counters = Some(end.counters(&begin, &mut warnings));
     if report.counters.as_ref().and_then(|counters| counters.oom_kills).is_some_and(|kills| kills > 0) {
         report.oom_victims = oom::victims();
     }
@@ -111,9 +125,11 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
 
 /// The memory as this process may use it. The files do not exist everywhere.
 fn whole_memory(memory: Memory, mountinfo: &[u8]) -> Memory {
-    let arcstats = fs::read_to_string("/proc/spl/kstat/zfs/arcstats").unwrap_or_default();
     let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let memory = memory::with_zfs_cache(memory, &arcstats);
+    let memory = match fs::read_to_string("/proc/spl/kstat/zfs/arcstats") {
+        Ok(arcstats) if !memory::is_of_container(mountinfo) => memory::with_zfs_cache(memory, &arcstats),
+        Ok(_) | Err(_) => memory,
+    };
     memory::within(memory, &memory::limits(&cgroups, mountinfo, memory.total_bytes))
 }
 

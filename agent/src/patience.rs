@@ -7,6 +7,12 @@ pub(crate) fn of_file_systems(deadline: Duration) -> Duration {
     at_most(Duration::from_secs(1), deadline)
 }
 
+/// How long files of the distribution may take, which can be on a file system that does not answer.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_files(deadline: Duration) -> Duration {
+    at_most(Duration::from_secs(1), deadline)
+}
+
 /// How long the sensors may take, which are read within the sampling window.
 #[cfg(target_os = "linux")]
 pub(crate) fn of_sensors(deadline: Duration) -> Duration {

@@ -182,6 +182,8 @@ pub struct Inodes {
 pub struct Interface {
     /// Its name.
     pub name: String,
+    /// The number that the kernel gave it, which it keeps when it gets another name; absent if it is not known.
+    pub index: Option<u32>,
     /// Received since boot, bytes.
     pub received_bytes: u64,
     /// Sent since boot, bytes.

@@ -29,13 +29,15 @@ pub(crate) fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Pr
     top
 }
 
-/// CPU use between two readings of the cores, of all cores that are in both. A core whose counters were reset or did not
-/// advance counts as idle.
+/// CPU use between two readings of the cores, of all cores that are in both. A core whose counters were reset, did not
+/// advance or advanced by more than the window counts as idle.
 pub(crate) fn cpu(before: &[CoreTime], after: &[CoreTime], window: Duration) -> Result<Cpu, String> {
+    let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     let span = |(index, after): (usize, &CoreTime)| {
         // Usually at the same position.
         let same = before.get(index).filter(|before| before.core == after.core);
-        after.since(same.or_else(|| before.iter().find(|before| before.core == after.core))?)
+        let span = after.since(same.or_else(|| before.iter().find(|before| before.core == after.core))?);
+        span.filter(|span| span.is_within(window_ms))
     };
     let spans: Vec<Option<CoreSpan>> = after.iter().enumerate().map(span).collect();
     let total = CoreSpan::sum(spans.iter().flatten().copied());
@@ -103,6 +105,9 @@ mod tests {
             (vec![core(0, 200, 200), core(3, 200, 100)], Some((66.67, vec![50.0, 100.0]))),
             // A new core, and one that was off in between.
             (vec![core(0, 200, 200), core(1, 150, 7), core(2, 900, 1)], Some((50.0, vec![50.0, 0.0, 0.0]))),
+            // A counter that jumps.
+            (vec![core(0, 100 + (1 << 40), 100), core(3, 200, 100)], Some((100.0, vec![0.0, 100.0]))),
+            (vec![core(0, 100, u64::MAX)], None),
             (before.to_vec(), None),
             (vec![core(7, 1, 1)], None),
             (vec![], None),

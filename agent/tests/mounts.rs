@@ -15,13 +15,13 @@ use uuid::Uuid;
 support::trials! {
     needs(Root) =>
         sizes_and_inodes_are_those_of_df,
+        a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep,
         what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not,
         real_disks_are_kept_among_hundreds_of_mounts;
 }
 
-/// The report of the agent after these commands of a shell, in a mount namespace of its own with the temporary
-/// directory as `$D`.
-fn report_after(directory: &TempDir, commands: &str) -> Report {
+/// A request with its secret.
+fn request() -> (Request, p256::SecretKey) {
     let secret = envelope::fresh_secret(&mut SysRng).unwrap();
     let request = Request {
         collection: Uuid::from_u128(7),
@@ -31,6 +31,13 @@ fn report_after(directory: &TempDir, commands: &str) -> Report {
         events: EventsWanted::No,
         questions: Questions::default(),
     };
+    (request, secret)
+}
+
+/// The report of the agent after these commands of a shell, in a mount namespace of its own with the temporary
+/// directory as `$D`.
+fn report_after(directory: &TempDir, commands: &str) -> Report {
+    let (request, secret) = request();
     let mut running = support::own_mounts()
         .args(["/bin/sh", "-ec"])
         .arg(format!("{commands}\nexec \"$0\" \"$1\""))
@@ -84,6 +91,55 @@ async fn sizes_and_inodes_are_those_of_df() {
         .collect();
     assert_eq!(measured, expected);
     assert_eq!(measured.len(), 3);
+}
+
+/// The program behind the mount takes the question and does not answer it. The kernel then ends the thread for no signal.
+async fn a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let (request, secret) = request();
+    // The program answers the first message (FUSE_INIT), and reads the others.
+    let script = r#"
+        cd "$D"; mkdir hung; exec 5<>/dev/fuse 6<&0
+        mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 hung hung
+        dd bs=1M count=1 of=init <&5 2>/dev/null
+        { printf '\120\000\000\000\000\000\000\000'; tail -c +9 init | head -c 8
+          printf '\007\000\000\000\037\000\000\000'; head -c 56 /dev/zero; } >reply
+        dd bs=1M count=1 if=reply >&5 2>/dev/null
+        dd bs=1M of=/dev/null <&5 2>/dev/null &
+        program=$!; exec 5>&-
+        device=$(awk '$5 ~ "/hung$" { print $3 }' /proc/self/mountinfo)
+        for sweep in 1 2 3; do
+            "$0" "$1" <&6 >answer$sweep &
+            until grep -q -e 'END FLEETSWEEP' answer$sweep; do sleep 0.05; done
+            # It ends as far as it can.
+            while read -r line </proc/$!/stat && case $line in *') Z '*) false;; esac; do sleep 0.05; done 2>/dev/null
+        done
+        cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -c -x -e "fs $device" >left || :
+        kill $program; umount -l hung; wait"#;
+    let mut running = support::own_mounts()
+        .args(["timeout", "100", "/bin/sh", "-ec", script])
+        .args([env!("CARGO_BIN_EXE_fleetsweep-agent"), &request.to_argument()])
+        .env("D", directory.path())
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The agents end when their input ends.
+    let input = running.stdin.take();
+    let status = running.wait().unwrap();
+    drop(input);
+    assert!(status.success(), "{status}");
+    let mount = directory.path().join("hung").to_str().unwrap().to_owned();
+    let why = |sweep: &str| {
+        let answer = fs::read(directory.path().join(format!("answer{sweep}"))).unwrap();
+        let report = Report::from_xml(&envelope::open(&answer, &request, &secret).unwrap()).unwrap();
+        assert!(report.silent_mounts.contains(&mount), "{sweep}: {:?}", report.silent_mounts);
+        let what = format!("file system {mount}");
+        report.warnings.into_iter().find(|warning| warning.what == what).unwrap().why
+    };
+    let open = "an earlier agent still waits for its answer";
+    assert_eq!(["1", "2", "3"].map(why), ["no answer within 1000 ms", open, open]);
+    assert_eq!(fs::read_to_string(directory.path().join("left")).unwrap(), "1\n");
 }
 
 async fn what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not() {

@@ -158,6 +158,7 @@ fn report_with_counters() -> Report {
         agent_version: "0.1.0".into(),
         interfaces: vec![Interface {
             name: "eth0".into(),
+            index: None,
             received_bytes: 499_534_491,
             sent_bytes: 620_441,
             received_packets: Some(15_818),
@@ -418,11 +419,12 @@ prop_compose! {
 }
 
 fn some_interface() -> impl Strategy<Value = Interface> {
-    (some_text(), any::<[u64; 2]>(), any::<[Option<u64>; 6]>(), any::<Option<u32>>(), any::<bool>()).prop_map(
-        |(name, [received_bytes, sent_bytes], others, speed_mbit, is_loopback)| {
+    (some_text(), any::<[u64; 2]>(), any::<[Option<u64>; 6]>(), any::<[Option<u32>; 2]>(), any::<bool>()).prop_map(
+        |(name, [received_bytes, sent_bytes], others, [index, speed_mbit], is_loopback)| {
             let [received_packets, sent_packets, received_errors, sent_errors, received, sent] = others;
             Interface {
                 name,
+                index,
                 received_bytes,
                 sent_bytes,
                 received_packets,

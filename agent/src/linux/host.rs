@@ -1,19 +1,23 @@
 //! The name and the system of the machine.
 
-use std::{env::consts, ffi::CStr, fs};
+use std::{env::consts, ffi::CStr, fs, time::Duration};
 
 use fleetsweep_agent::report::Host;
 
+use super::hanging::Hanging;
 use crate::notes::Warnings;
 
 /// Where a distribution describes itself, the first that exists.
 const RELEASE_FILES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 
-pub(super) fn host(warnings: &mut Warnings) -> Host {
+/// The host. `patience` is for the files of the distribution.
+pub(super) fn host(hanging: &Hanging, patience: Duration, warnings: &mut Warnings) -> Host {
     let names = rustix::system::uname();
     let text = |name: &CStr| Some(name.to_string_lossy().into_owned()).filter(|name| !name.is_empty());
-    let release = RELEASE_FILES.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
-    let os_version = os_version(&String::from_utf8_lossy(&release)).ok_or("there is no os-release file with it");
+    let read = || RELEASE_FILES.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
+    let os_version = hanging.ask("os-release", patience, read).and_then(|release| {
+        os_version(&String::from_utf8_lossy(&release)).ok_or_else(|| "there is no os-release file with it".to_owned())
+    });
     Host {
         name: text(names.nodename()),
         os_family: Some(consts::OS.to_owned()),

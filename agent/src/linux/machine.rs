@@ -14,7 +14,7 @@ use crate::{notes::Warnings, shares};
 
 /// The most disks in a report.
 const MOST_DISKS: usize = 64;
-/// The most interfaces whose speed is looked up. It takes the kernel longer than everything else about an interface.
+/// The most interfaces whose number and speed are looked up. It takes the kernel longer than everything else about an interface.
 const MOST_SPEEDS: usize = 64;
 /// The beginning of a name of devices that combine or encrypt others.
 const MAPPED: &str = "dm-";
@@ -59,6 +59,8 @@ impl Snapshot {
         let is_virtual = names("/sys/devices/virtual/net");
         interfaces.sort_by_key(|interface| (interface.is_loopback, is_virtual.contains(&interface.name)));
         for interface in interfaces.iter_mut().take(MOST_SPEEDS) {
+            let index = fs::read_to_string(format!("/sys/class/net/{}/ifindex", interface.name));
+            interface.index = index.ok().and_then(|index| index.trim().parse().ok());
             let speed = fs::read_to_string(format!("/sys/class/net/{}/speed", interface.name));
             // Virtual and wireless links have an error or -1, some drivers 0.
             interface.speed_mbit = speed.ok().and_then(|speed| speed.trim().parse().ok()).filter(|speed| *speed > 0);
@@ -66,9 +68,10 @@ impl Snapshot {
         interfaces
     }
 
-    /// The other counters; `None` if the start of the machine cannot be identified.
-    pub(crate) fn counters(&self, before: &Self, warnings: &mut Warnings) -> Option<Counters> {
-        let boot_id = read(warnings, "identity of the start", "/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    /// The other counters. If the start of the machine cannot be identified, it has no name, and only the values of the
+    /// window can be used.
+    pub(crate) fn counters(&self, before: &Self, warnings: &mut Warnings) -> Counters {
+        let boot_id = read(warnings, "identity of the start", "/proc/sys/kernel/random/boot_id").unwrap_or_default();
         // Kernels without these files exist.
         let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
         let pressure = |resource: Resource| {
@@ -76,21 +79,21 @@ impl Snapshot {
             counters::pressure(resource, &text).ok()
         };
         let stat = self.stat.as_deref().unwrap_or_default();
-        Some(Counters {
-            boot_id,
+        Counters {
+            boot_id: boot_id.trim().to_owned(),
             monotonic_ms: self.monotonic_ms,
             cores: counters::cores(stat).unwrap_or_default(),
             context_switches: counters::number(stat, "ctxt"),
             page_faults: counters::number(&vmstat, "pgfault"),
             major_page_faults: counters::number(&vmstat, "pgmajfault"),
             oom_kills: counters::number(&vmstat, "oom_kill"),
-            disks: self.disks(before),
+            disks: self.disks(before, warnings),
             pressure: Resource::ALL.into_iter().filter_map(pressure).collect(),
-        })
+        }
     }
 
     /// The disks, physical ones first, without their parts.
-    fn disks(&self, before: &Self) -> Vec<Disk> {
+    fn disks(&self, before: &Self, warnings: &mut Warnings) -> Vec<Disk> {
         let mut devices = self.disks.as_deref().map(counters::devices).unwrap_or_default();
         let earlier = before.disks.as_deref().map(counters::devices).unwrap_or_default();
         counters::add_busy(&mut devices, &earlier, self.window_ms(before));
@@ -101,7 +104,11 @@ impl Snapshot {
         }
         let is_virtual = names("/sys/devices/virtual/block");
         devices.sort_by_key(|device| is_virtual.contains(device.name));
-        devices.truncate(MOST_DISKS);
+        if let Some(omitted @ 1..) = devices.len().checked_sub(MOST_DISKS) {
+            let why = format!("{omitted} of {} are left out: a report carries {MOST_DISKS}", devices.len());
+            warnings.add("further disks", why);
+            devices.truncate(MOST_DISKS);
+        }
         let named = |Device { name, mut disk }: Device<'_>| {
             if name.starts_with(MAPPED)
                 && let Ok(mapped) = fs::read_to_string(format!("/sys/block/{name}/dm/name"))

@@ -10,14 +10,20 @@ use std::{
 
 use fleetsweep_agent::report::Memory;
 
-use super::mounts::Line;
+use super::{counters::number, mounts::Line};
+
+/// Whether a container sees a memory file of its own, which lxcfs mounts over that of the kernel. The cache of ZFS is that of
+/// the host then.
+pub(crate) fn is_of_container(mountinfo: &[u8]) -> bool {
+    mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).any(|line| line.point == b"/proc/meminfo")
+}
 
 /// The memory of a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     /// The most that it may use.
     max_bytes: u64,
-    /// What it uses, without the part of the page cache that is given up first.
+    /// What it uses, without what the kernel gives up when memory is short: the page cache and other caches.
     used_bytes: u64,
 }
 
@@ -53,15 +59,33 @@ enum Version {
     Two,
 }
 
-/// The files of a cgroup: its limit, what it uses, and the name of the line of `memory.stat` with the part of the page
-/// cache that is given up first.
-type Files = (&'static str, &'static str, &'static str);
+/// The files of a cgroup.
+struct Files {
+    /// Its limits. The lowest counts: above `memory.high`, its processes are slowed down until they hardly advance.
+    limits: &'static [&'static str],
+    /// What it uses.
+    used: &'static str,
+    /// The line of `memory.stat` with the lowest limit of those above it, which may not be visible.
+    limit_above: Option<&'static str>,
+    /// The lines of `memory.stat` with what the kernel gives up when memory is short.
+    reclaimable: &'static [&'static str],
+}
 
 impl Version {
     fn files(self) -> Files {
         match self {
-            Self::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-            Self::Two => ("memory.max", "memory.current", "inactive_file"),
+            Self::One => Files {
+                limits: &["memory.limit_in_bytes"],
+                used: "memory.usage_in_bytes",
+                limit_above: Some("hierarchical_memory_limit"),
+                reclaimable: &["total_inactive_file", "total_active_file"],
+            },
+            Self::Two => Files {
+                limits: &["memory.max", "memory.high"],
+                used: "memory.current",
+                limit_above: None,
+                reclaimable: &["inactive_file", "active_file", "slab_reclaimable"],
+            },
         }
     }
 }
@@ -115,13 +139,16 @@ fn own_path(cgroups: &str, version: Version) -> Option<&str> {
 }
 
 fn limit(version: Version, directory: &Path, total_bytes: u64) -> Option<Limit> {
-    let (max, current, inactive) = version.files();
-    let number = |file: &str| fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
-    // Without a limit: `max`, or a huge number.
-    let max_bytes = number(max).filter(|max| (1..total_bytes).contains(max))?;
+    let files = version.files();
+    let in_file = |file: &str| fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
     let stat = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
-    let inactive = stat.lines().find_map(|line| line.strip_prefix(inactive)?.trim().parse::<u64>().ok());
-    Some(Limit { max_bytes, used_bytes: number(current)?.saturating_sub(inactive.unwrap_or_default()) })
+    let in_stat = |name: &str| number(&stat, name);
+    let limits = files.limits.iter().filter_map(|file| in_file(file));
+    // Without a limit: `max`, or a huge number.
+    let max_bytes =
+        limits.chain(files.limit_above.and_then(in_stat)).min().filter(|max| (1..total_bytes).contains(max))?;
+    let reclaimable = files.reclaimable.iter().filter_map(|name| in_stat(name)).fold(0, u64::saturating_add);
+    Some(Limit { max_bytes, used_bytes: in_file(files.used)?.saturating_sub(reclaimable) })
 }
 
 #[cfg(test)]
@@ -150,6 +177,19 @@ mod tests {
             (String::new(), memory(16 * GIB, 4 * GIB)),
         ] {
             assert_eq!(with_zfs_cache(memory(16 * GIB, 4 * GIB), &stats), expected, "{stats}");
+        }
+    }
+
+    /// A container on a host with ZFS used 0 % for ever.
+    #[test]
+    fn the_cache_of_zfs_is_the_hosts_where_lxcfs_shows_a_memory_file() {
+        let proc = "23 27 0:21 / /proc rw - proc proc rw\n";
+        for (more, expected) in [
+            ("", false),
+            ("90 23 0:50 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n", true),
+            ("91 23 0:50 /proc/uptime /proc/uptime rw - fuse.lxcfs lxcfs rw\n", false),
+        ] {
+            assert_eq!(is_of_container(format!("{proc}{more}").as_bytes()), expected, "{more}");
         }
     }
 
@@ -208,7 +248,11 @@ mod tests {
         for (file, text) in [
             ("memory.max", "1000\n"),
             ("memory.current", "700\n"),
-            ("memory.stat", "anon 1\ninactive_file 200\ninactive_anon 5\ntotal_inactive_file 300\n"),
+            (
+                "memory.stat",
+                "anon 1\ninactive_file 100\nactive_file 70\nslab_reclaimable 30\nslab_unreclaimable 9\n\
+                 inactive_anon 5\ntotal_inactive_file 200\ntotal_active_file 100\n",
+            ),
             ("memory.limit_in_bytes", "2000\n"),
             ("memory.usage_in_bytes", "800\n"),
         ] {
@@ -219,6 +263,18 @@ mod tests {
         assert_eq!(limit(Version::Two, path, 1000), None);
         fs::write(path.join("memory.max"), "max\n").unwrap();
         assert_eq!(limit(Version::Two, path, 5000), None);
+        fs::write(path.join("memory.stat"), "hierarchical_memory_limit 1500\n").unwrap();
+        for (max, high, one, expected) in [
+            ("max", "800", "2000", (Some(800), Some(1500))),
+            ("600", "800", "1000", (Some(600), Some(1000))),
+            ("max", "max", "9223372036854771712", (None, Some(1500))),
+        ] {
+            for (file, text) in [("memory.max", max), ("memory.high", high), ("memory.limit_in_bytes", one)] {
+                fs::write(path.join(file), format!("{text}\n")).unwrap();
+            }
+            let max_bytes = |version| limit(version, path, 5000).map(|limit| limit.max_bytes);
+            assert_eq!((max_bytes(Version::Two), max_bytes(Version::One)), expected, "{max} {high} {one}");
+        }
         assert_eq!(limit(Version::Two, &path.join("none"), 5000), None);
     }
 }

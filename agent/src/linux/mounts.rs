@@ -18,6 +18,8 @@ pub(crate) struct Mount {
     pub(crate) point: PathBuf,
     /// Its type, e.g. `ext4`.
     pub(crate) kind: String,
+    /// The number of its device, the major number in the upper half.
+    pub(crate) device: u64,
 }
 
 /// The selected mounts.
@@ -110,6 +112,7 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Sel
     }
     let mounts = lines.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(line, _)| Mount {
         kind: String::from_utf8_lossy(line.kind).into_owned(),
+        device: line.device,
         point: OsString::from_vec(line.point).into(),
     });
     Selection { mounts: mounts.collect(), omitted }

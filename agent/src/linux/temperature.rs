@@ -4,12 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
     time::Duration,
 };
 
-use crate::STACK_BYTES;
+use super::hanging::Hanging;
 
 /// The most sensors that are read.
 const MAX_SENSORS: usize = 256;
@@ -20,18 +18,12 @@ const PLAUSIBLE: std::ops::RangeInclusive<i32> = -40_000..=125_000;
 
 /// The highest temperature, thousandths of a degree Celsius; `None` without sensors, and if they do not answer in time:
 /// some drivers ask the firmware or a bus.
-pub(crate) fn highest(patience: Duration) -> Option<i32> {
+pub(crate) fn highest(hanging: &Hanging, patience: Duration) -> Option<i32> {
     let sensors = sensors_in(Path::new("/sys/class"));
     if sensors.is_empty() {
         return None;
     }
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let work = move || {
-        // After the time limit the receiver is gone.
-        let _ = sender.send(highest_of(&sensors));
-    };
-    thread::Builder::new().stack_size(STACK_BYTES).spawn(work).ok()?;
-    receiver.recv_timeout(patience).ok()?
+    hanging.ask("sensors", patience, move || highest_of(&sensors)).ok()?
 }
 
 /// The files of the sensors: thermal zones, and chips that monitor hardware.

@@ -13,6 +13,7 @@ pub(crate) struct Sample {
     /// CPU time and start time of each process. The start time is needed because ids are reused.
     spent_ms: Result<HashMap<u32, (u64, u64)>, String>,
     spent_at: Instant,
+    ended_agents: Vec<u32>,
 }
 
 /// The result of both samples.
@@ -29,10 +30,18 @@ impl Sample {
     /// Takes the first sample.
     pub(crate) fn begin() -> Self {
         let begun = Instant::now();
-        let spent_ms = all().map(|processes| {
+        let processes = all();
+        let spent_at = Instant::now();
+        let ended_agents = processes.as_ref().map(|all| ended_like(process::id(), all)).unwrap_or_default();
+        let spent_ms = processes.map(|processes| {
             processes.into_iter().map(|(pid, stat)| (pid, (stat.started_ticks, stat.spent_ms))).collect()
         });
-        Self { begun, spent_ms, spent_at: Instant::now() }
+        Self { begun, spent_ms, spent_at, ended_agents }
+    }
+
+    /// Processes with the name of this one that have ended and have not disappeared.
+    pub(crate) fn ended_agents(&self) -> &[u32] {
+        &self.ended_agents
     }
 
     /// When the window began.
@@ -66,6 +75,12 @@ impl Sample {
             others_hidden,
         })
     }
+}
+
+fn ended_like(own: u32, processes: &[(u32, Stat)]) -> Vec<u32> {
+    let Some((_, this)) = processes.iter().find(|(pid, _)| *pid == own) else { return Vec::new() };
+    let ended = processes.iter().filter(|(_, process)| process.is_zombie && process.name == this.name);
+    ended.map(|(pid, _)| *pid).collect()
 }
 
 /// The CPU time of a process since the first sample; for a process that began later, all of it.
@@ -145,6 +160,7 @@ mod tests {
         let counts = count(&names, &running, words);
         let counts: Vec<(&str, u32)> = counts.iter().map(|(name, count)| (&**name, *count)).collect();
         assert_eq!(counts, [("nginx", 2), ("prometheus-node-exporter", 3), ("none", 0)]);
+        assert_eq!((ended_like(8, &running), ended_like(7, &running)), (vec![10], vec![]));
     }
 
     #[test]

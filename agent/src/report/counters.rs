@@ -145,6 +145,13 @@ impl CoreSpan {
         percent(self.steal_ms?, self.all_ms()?)
     }
 
+    /// Whether a core can have spent this time in a time of `span_ms`. The kernel updates its counters late, so it may be an
+    /// eighth more, or a second. A counter that jumps says more.
+    #[must_use]
+    pub fn is_within(&self, span_ms: u64) -> bool {
+        self.all_ms().is_some_and(|all_ms| all_ms <= span_ms.saturating_add((span_ms / 8).max(1000)))
+    }
+
     fn all_ms(&self) -> Option<u64> {
         self.busy_ms.checked_add(self.idle_ms)?.checked_add(self.steal_ms.unwrap_or(0))
     }

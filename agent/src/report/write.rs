@@ -158,6 +158,7 @@ impl Xml {
             .with("received-bytes", interface.received_bytes)
             .with("sent-bytes", interface.sent_bytes);
         for (name, value) in [
+            ("index", interface.index.map(u64::from)),
             ("received-packets", interface.received_packets),
             ("sent-packets", interface.sent_packets),
             ("received-errors", interface.received_errors),

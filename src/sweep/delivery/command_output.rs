@@ -41,6 +41,8 @@ pub(super) struct CommandOutput {
     /// A reply that arrived while something was sent.
     pub(super) next: Option<ScriptReply>,
     pub(super) exit: Option<Exit>,
+    /// The server said that there is no more output.
+    output_ended: bool,
     /// The channel is closed, or the output is complete.
     pub(super) ended: bool,
 }
@@ -132,12 +134,14 @@ impl CommandOutput {
                     Failure::new(stage, FailureKind::CommandRefused).because("the server does not execute the command")
                 );
             }
+            ChannelMsg::Eof => self.output_ended = true,
             ChannelMsg::Close => self.ended = true,
             _ => {}
         }
-        // A background process of a login script can keep the channel open after the agent has ended. There is nothing
-        // relevant after the last line of the answer.
-        if self.exit.is_some() && self.visible().ends_with(END.as_bytes()) {
+        // A background process of a login script can keep the channel open after the agent has ended. An agent of which
+        // a thread waits for a dead file system has no exit status until that file system answers. In both cases there
+        // is nothing relevant after the last line of the answer.
+        if (self.exit.is_some() || self.output_ended) && self.visible().ends_with(END.as_bytes()) {
             self.ended = true;
         }
         Ok(())
@@ -258,6 +262,32 @@ mod tests {
             heard.hear(data(piece.as_bytes()), Stage::Execute).unwrap();
             assert_eq!(heard.ended, piece == END || piece == "\n", "{piece}");
             heard.ended = false;
+        }
+    }
+
+    /// A thread of the agent waited for a file system that did not answer: sshd sent the end of the output, and neither an
+    /// exit status nor the end of the channel.
+    #[test]
+    fn a_whole_answer_needs_no_exit_status_if_its_output_has_ended() {
+        let end = format!("answer\n{END}\n");
+        for (printed, exit, expected) in [
+            (&*end, None, true),
+            (&*end, Some(0), true),
+            // The reason arrives later, as an exit status.
+            ("", None, false),
+            ("answer\n", None, false),
+            ("answer\n", Some(67), false),
+            (&*format!("{end}more"), None, false),
+        ] {
+            let mut heard = CommandOutput::default();
+            heard.hear(data(printed.as_bytes()), Stage::Execute).unwrap();
+            assert!(!heard.ended, "{printed}");
+            for message in [Some(ChannelMsg::Eof), exit.map(|exit_status| ChannelMsg::ExitStatus { exit_status })] {
+                message.into_iter().for_each(|message| heard.hear(message, Stage::Execute).unwrap());
+            }
+            assert_eq!(heard.ended, expected, "{printed} {exit:?}");
+            heard.hear(ChannelMsg::Close, Stage::Execute).unwrap();
+            assert!(heard.ended);
         }
     }
 

@@ -158,6 +158,8 @@ fn a_root_that_should_be_writable_and_is_not_stays_visible() {
         ("UUID=1 / ext4,xfs defaults 0 1", &both[..1]),
         ("UUID=1 / ext4\n", &both[..1]),
         ("UUID=1 / ext4 defaults,ro 0 1\n", &[]),
+        ("UUID=2 /my\\040data/ xfs defaults 0 2\nUUID=1 // ext4\n", both),
+        ("UUID=2 /my\\040data// ext4\nUUID=2 /my\\040data xfs\n", &both[1..]),
         ("# UUID=1 / ext4 defaults 0 1\n", &[]),
         ("/dev/sr0 /media/cdrom udf,iso9660 user,noauto 0 0\n", &[]),
         // It is about what is below an overlay.
@@ -166,6 +168,30 @@ fn a_root_that_should_be_writable_and_is_not_stays_visible() {
     ] {
         check_with(table, fstab, expected);
     }
+}
+
+#[test]
+fn a_mount_of_nfs_that_should_be_writable_has_the_version_of_the_server() {
+    let table = "27 1 0:40 / /data ro - nfs4 server:/data ro,vers=4.2\n";
+    check_with(table, "server:/data /data/ nfs defaults 0 0\n", &[("/data", "nfs4")]);
+    check_with(table, "server:/data /data nfs4 defaults 0 0\n", &[("/data", "nfs4")]);
+    check_with(table, "server:/data /data nfs ro 0 0\n", &[]);
+    check_with("27 1 0:40 / /data ro - nfs s:/ ro\n", "server:/data /data nfs4 defaults 0 0\n", &[]);
+}
+
+/// It took 243 ms for 8,000 read-only mounts and as many lines of fstab.
+#[test]
+fn the_time_does_not_grow_with_the_length_of_fstab_for_each_mount() {
+    let (mut table, mut fstab) = (String::new(), String::new());
+    for number in 0..20_000 {
+        writeln!(table, "{} 27 8:{number} / /m/{number} ro - ext4 /dev/x ro", 100 + number).unwrap();
+        writeln!(fstab, "/dev/x /m/{number} ext4 defaults 0 0").unwrap();
+    }
+    let begun = Instant::now();
+    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), 512);
+    assert_eq!((selection.mounts.len(), selection.omitted), (512, 19_488));
+    // The square would take minutes.
+    assert!(begun.elapsed() < support::SOON, "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -1,22 +1,25 @@
 //! Which file systems can be written. One that cannot is full by nature, and that says nothing.
 
+use std::collections::HashMap;
+
 use super::line::{Line, has, unescape};
 
 /// Types that no Linux writes, whatever the options say.
-const IMAGES: &[&[u8]] = &[b"befs", b"composefs", b"cramfs", b"efs", b"erofs", b"iso9660", b"romfs", b"squashfs"];
-/// Types that are read-only by themselves for some media and formats.
-const SOMETIMES_IMAGES: &[&[u8]] = &[b"hfsplus", b"udf", b"ufs"];
+const IMAGES: &[&[u8]] =
+    &[b"befs", b"composefs", b"cramfs", b"efs", b"erofs", b"iso9660", b"qnx6", b"romfs", b"squashfs"];
+/// Types that are read-only by themselves for some media, formats and drivers.
+const SOMETIMES_IMAGES: &[&[u8]] = &[b"hfsplus", b"ntfs", b"qnx4", b"udf", b"ufs", b"vxfs"];
 /// Parts of the names of programs that mount images.
 const IMAGE_PROGRAMS: [&str; 8] =
     ["appimage", "cvmfs2", "dwarfs", "erofsfuse", "fuseiso", "ratarmount", "snapfuse", "squashfuse"];
 
-/// The mounts that `/etc/fstab` wants to be writable, with their type.
-pub(super) struct Wanted<'a>(Vec<(Vec<u8>, &'a [u8])>);
+/// The mounts that `/etc/fstab` wants to be writable: their types by their point.
+pub(super) struct Wanted<'a>(HashMap<Vec<u8>, Vec<&'a [u8]>>);
 
 impl<'a> Wanted<'a> {
     /// `source point type options ...`, with blanks or tabs between them and `#` at the beginning of comments.
     pub(super) fn parse(fstab: &'a [u8]) -> Self {
-        let wanted = fstab.split(|byte| *byte == b'\n').filter_map(|line| {
+        let lines = fstab.split(|byte| *byte == b'\n').filter_map(|line| {
             let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
             if fields.next()?.starts_with(b"#") {
                 return None;
@@ -25,12 +28,21 @@ impl<'a> Wanted<'a> {
             let options = fields.next().unwrap_or_default();
             (!has(options, b"ro") && !has(options, b"noauto")).then(|| (unescape(point), kind))
         });
-        Self(wanted.collect())
+        let mut wanted: HashMap<Vec<u8>, Vec<&[u8]>> = HashMap::new();
+        for (mut point, kind) in lines {
+            while point.len() > 1 && point.ends_with(b"/") {
+                point.pop();
+            }
+            wanted.entry(point).or_default().push(kind);
+        }
+        Self(wanted)
     }
 
     fn has(&self, line: &Line<'_>) -> bool {
-        let kinds = self.0.iter().filter(|(point, _)| *point == line.point);
-        kinds.into_iter().any(|(_, kinds)| *kinds == b"auto" || has(kinds, line.kind))
+        // `nfs` leaves the version to the server.
+        let is_it =
+            |kinds: &[u8]| kinds == b"auto" || has(kinds, line.kind) || line.kind == b"nfs4" && has(kinds, b"nfs");
+        self.0.get(&line.point).is_some_and(|lines| lines.iter().any(|kinds| is_it(kinds)))
     }
 }
 

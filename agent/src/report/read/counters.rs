@@ -6,6 +6,7 @@ use crate::report::{CoreTime, Counters, Disk, Interface, Pressure, Resource};
 pub(super) fn interface(element: &Element<'_>) -> Result<Interface, ReportError> {
     Ok(Interface {
         name: element.text("name")?,
+        index: element.optional_number("index")?,
         received_bytes: element.number("received-bytes")?,
         sent_bytes: element.number("sent-bytes")?,
         received_packets: element.optional_number("received-packets")?,

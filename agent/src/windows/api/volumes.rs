@@ -17,6 +17,8 @@ use crate::file_systems::Answer;
 
 /// The length of a volume's name, `\\?\Volume{GUID}\`, with its terminating zero.
 const NAME_CHARS: u32 = 64;
+/// The volume cannot be written (`FILE_READ_ONLY_VOLUME` of winnt.h).
+const FILE_READ_ONLY_VOLUME: u32 = 0x0008_0000;
 /// The most characters of all paths of one volume.
 const MAX_PATHS_CHARS: u32 = 32 << 10;
 
@@ -72,15 +74,15 @@ fn path_of(volume: &[u16]) -> Option<String> {
 }
 
 /// The type and the size of the volume at a path; `None` if it is not on a fixed disk, because removable media such as
-/// CDs are often full. May hang as long as the disk does.
+/// CDs are often full, or cannot be written, because an image is full by nature. May hang as long as the disk does.
 pub(in crate::windows) fn ask(path: String) -> Answer {
     let wide_path = wide(&path);
     // SAFETY: the path ends with a zero.
     if !matches!(unsafe { GetDriveTypeW(wide_path.as_ptr()) }, DRIVE_FIXED | DRIVE_RAMDISK) {
         return Ok(None);
     }
-    let mut kind = [0_u16; 32];
-    // SAFETY: the path ends with a zero, the buffer has as many characters as are said, and null means that the rest
+    let (mut kind, mut flags) = ([0_u16; 32], 0);
+    // SAFETY: the path ends with a zero, the number lives through the call, the buffer has as many characters as are said, and null means that the rest
     // is not wanted.
     let known = unsafe {
         GetVolumeInformationW(
@@ -89,11 +91,14 @@ pub(in crate::windows) fn ask(path: String) -> Answer {
             0,
             ptr::null_mut(),
             ptr::null_mut(),
-            ptr::null_mut(),
+            &mut flags,
             kind.as_mut_ptr(),
             32,
         ) != 0
     };
+    if known && flags & FILE_READ_ONLY_VOLUME != 0 {
+        return Ok(None);
+    }
     let (mut available_bytes, mut total_bytes, mut free_bytes) = (0, 0, 0);
     // SAFETY: the path ends with a zero, and each number lives through the call.
     let answered = known
