@@ -15,9 +15,11 @@
 //! * There are points of at least three days, and at least twelve.
 //! * The lower bound is above 0, and the upper one at most four times the lower one.
 //! * The used space did not fall by more than a quarter of the growth in between. If files are deleted from time to time,
-//!   nobody knows when it will be done again.
+//!   nobody knows when it will be done again. If it was done once, and the time since then is a week and clearly longer
+//!   than any other without a fall, only that time counts.
 //! * The last days go on like the days before. If they have been twice as fast for three days, and used space was never
-//!   that high, their slope is the trend. If it is only the last day, or if the last week was much slower, there is none.
+//!   that high, their slope is the trend. If the last week was faster than all of the bounds, its slope is the trend. If it
+//!   is only the last day, or if the last week was much slower, there is none.
 
 use std::collections::HashMap;
 
@@ -44,6 +46,12 @@ const WIDEST: f64 = 4.0;
 
 /// How many times as fast the last days must be to count alone.
 const MUCH_FASTER: f64 = 2.0;
+
+/// The days of the last week.
+const WEEK: f64 = 7.0;
+
+/// How many times as long as any other time without a fall the last one must be to count alone.
+const MUCH_LONGER: f64 = 1.25;
 
 /// How much slower the last week may be than the days before, as a share.
 const SLOWER: f64 = 0.75;
@@ -128,8 +136,12 @@ impl Trend {
     #[must_use]
     pub fn of(history: &[Point]) -> Option<Self> {
         let points = thinned(history);
-        let all = slopes(&points)?;
-        let Slopes { low, middle, high, is_steady } = recent(&points, all);
+        let all = recent(&points, slopes(&points)?);
+        let since_fall = || {
+            let part = since_fall(&points)?;
+            Some(recent(part, slopes(part)?)).filter(|slopes| slopes.is_steady)
+        };
+        let Slopes { low, middle, high, is_steady } = if all.is_steady { all } else { since_fall().unwrap_or(all) };
         #[expect(clippy::cast_possible_truncation, reason = "a cast of a float keeps within the bounds of the type")]
         let whole = |slope: f64| slope.round() as i64;
         Some(Self { low: whole(low), middle: whole(middle), high: whole(high), is_steady })
@@ -162,8 +174,37 @@ fn recent(points: &[Point], all: Slopes) -> Slopes {
             return Slopes { high: all.high.max(*last), is_steady: false, ..all };
         }
     }
-    let is_slower = length >= 14.0 && of_last(7.0).is_some_and(|week| week.high < SLOWER * all.low);
+    let week = of_last(WEEK).filter(|_| length >= 2.0 * WEEK);
+    // It fills faster and faster.
+    if let Some(week) = week.filter(|week| all.is_steady && week.is_steady && week.low > all.high) {
+        return week;
+    }
+    let is_slower = week.is_some_and(|week| week.high < SLOWER * all.low);
     Slopes { is_steady: all.is_steady && !is_slower, ..all }
+}
+
+/// The points since used space last fell, if that is at least a week and clearly longer than any other time without a fall.
+fn since_fall(points: &[Point]) -> Option<&[Point]> {
+    let smoothed = smoothed(points);
+    let (lowest, highest) =
+        smoothed.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), used| (low.min(*used), high.max(*used)));
+    let most_fall = MOST_FALL * (highest - lowest);
+    // The beginnings of the times without a fall.
+    let mut begins = vec![0];
+    let mut top = f64::NEG_INFINITY;
+    for (index, used_bytes) in smoothed.iter().copied().enumerate() {
+        top = top.max(used_bytes);
+        if top - used_bytes > most_fall {
+            begins.push(index);
+            top = used_bytes;
+        }
+    }
+    let (last, earlier) = begins.split_last()?;
+    let part = points.get(*last..)?;
+    let ends = begins.iter().skip(1);
+    let longest =
+        earlier.iter().zip(ends).filter_map(|(begin, end)| points.get(*begin..*end)).map(span).fold(0.0, f64::max);
+    (!earlier.is_empty() && span(part) >= WEEK && span(part) > MUCH_LONGER * longest).then_some(part)
 }
 
 /// By how much used space rose in each day, the last one first. Days count back from the last point.
@@ -239,15 +280,21 @@ fn correlation(points: &[Point], slope: f64) -> f64 {
 /// The greatest fall from a value to a later one, without single peaks.
 fn greatest_fall(points: &[Point]) -> f64 {
     let (mut highest, mut fall) = (f64::NEG_INFINITY, 0.0_f64);
-    for index in 0..points.len() {
-        let (begin, end) = (index.saturating_sub(SMOOTHED / 2), (index + SMOOTHED / 2 + 1).min(points.len()));
-        let mut around: Vec<f64> =
-            points.get(begin..end).unwrap_or_default().iter().map(|point| point.used_bytes).collect();
-        let Some(used_bytes) = median(&mut around) else { continue };
+    for used_bytes in smoothed(points) {
         highest = highest.max(used_bytes);
         fall = fall.max(highest - used_bytes);
     }
     fall
+}
+
+/// The used space of each point without single peaks.
+fn smoothed(points: &[Point]) -> Vec<f64> {
+    let around = |index: usize| {
+        let (begin, end) = (index.saturating_sub(SMOOTHED / 2), (index + SMOOTHED / 2 + 1).min(points.len()));
+        let around = points.get(begin..end).unwrap_or_default();
+        median(&mut around.iter().map(|point| point.used_bytes).collect::<Vec<f64>>())
+    };
+    (0..points.len()).filter_map(around).collect()
 }
 
 /// At most [`MOST_POINTS`], by time: the medians of as many time spans. Values that are no numbers are left out.

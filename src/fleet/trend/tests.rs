@@ -53,7 +53,7 @@ fn what_is_no_trend_is_none() {
     // Logs that are rotated each day or each week, and a single deletion.
     check(&history(30.0, 1.0, |day| 40.0 + 20.0 * (day % 1.0)), None);
     check(&history(30.0, 1.0, |day| 40.0 + 5.0 * (day % 7.0)), None);
-    for cleaned in [3.0, 10.0, 15.0, 20.0, 27.0, 29.0] {
+    for cleaned in [14.0, 15.0, 20.0, 27.0, 29.0] {
         check(&history(30.0, 1.0, |day| 40.0 + 1.9 * day - if day < cleaned { 0.0 } else { 25.0 }), None);
     }
     // A copy that was made once, also if it took a day.
@@ -96,6 +96,46 @@ fn three_days_that_are_much_faster_count_alone_and_one_day_makes_it_uncertain() 
     check(&history(30.0, 1.0, |day| if day < 26.0 { 60.0 } else { 20.0 + 8.0 * (day - 26.0) }), None);
     let uncertain = Trend::of(&faster(29.0, 8.0)).unwrap();
     assert!(uncertain.high as f64 / GIB > 7.0, "{uncertain:?}");
+}
+
+/// It was told to fill at half of its speed, between bounds that excluded it.
+#[test]
+fn growth_that_becomes_faster_and_faster_has_the_slope_of_the_last_week() {
+    // 2.65 GiB a day on average of the last week, and 3 at its end.
+    let filling = history(30.0, 1.0, |day| 40.0 + 0.05 * day * day);
+    check(&filling, Some(2.65));
+    let trend = Trend::of(&filling).unwrap();
+    assert!(trend.low as f64 > 2.03 * GIB, "{trend:?}");
+    check(&history(30.0, 1.0, |day| 40.0 + 0.05 * day * day + 0.1 * noise(day)), Some(2.65));
+}
+
+/// A single clean-up made it "fluctuate" for a month.
+#[test]
+fn after_a_single_clean_up_the_longest_time_without_one_counts() {
+    let cleaned = |days: &'static [f64]| {
+        history(30.0, 1.0, move |day| {
+            40.0 + 1.9 * day - 25.0 * days.iter().filter(|cleaned| day >= **cleaned).count() as f64 + 0.01 * noise(day)
+        })
+    };
+    for (days, expected) in [
+        (&[3.0][..], Some(1.9)),
+        (&[5.0], Some(1.9)),
+        (&[12.0], Some(1.9)),
+        (&[2.0, 8.0], Some(1.9)),
+        // As long ago as it may be done again.
+        (&[15.0], None),
+        (&[10.0, 20.0], None),
+        (&[24.0], None),
+        (&[8.0, 15.0, 22.0], None),
+    ] {
+        let found = steady(&cleaned(days));
+        let is_near =
+            found.zip(expected).map_or(found == expected, |(found, expected)| (found - expected).abs() < 0.06);
+        assert!(is_near, "{days:?}: {found:?} for {expected:?}");
+    }
+    // Level since then, or slower for a week.
+    check(&history(30.0, 1.0, |day| if day < 5.0 { 80.0 } else { 40.0 + 0.01 * noise(day) }), None);
+    check(&history(30.0, 1.0, |day| if day < 5.0 { 90.0 } else { 40.0 + 1.9 * (day - 5.0).min(18.0) }), None);
 }
 
 #[test]
