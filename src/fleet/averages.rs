@@ -26,12 +26,19 @@ const SHORTEST_OF_PRESSURE_MS: u64 = 10_000;
 /// At this number, the counter of a disk's busy time begins again.
 const BUSY_MS_WRAP: u64 = 1 << 32;
 
+/// The fastest possible disk, bytes per second: more than two dozen of the fastest ones as one.
+const FASTEST_DISK_BYTES: f64 = 4e11;
+/// The most possible operations of a disk, per second.
+const MOST_OPERATIONS: f64 = 1e9;
+/// By how much the time since the start of a container must go back to be another start, milliseconds.
+const RESTART_MS: u64 = 1000;
+
 impl Reading {
     /// Replaces what the agent measured during its sampling window with the averages since the last collection, as far
     /// as the counters of both collections can be compared.
     pub fn average_since(&mut self, before: &Counters, now: &Counters) {
         let is_same_start = before.boot_id == now.boot_id;
-        self.rates.restarts = Some(u64::from(!is_same_start));
+        self.rates.restarts = Some(u64::from(!is_same_start || is_container_restart(before, now)));
         self.rates.oom_kills = match (before.oom_kills, now.oom_kills) {
             (_, None) => None,
             // All of them are later than the last collection.
@@ -76,7 +83,10 @@ impl Reading {
     fn average_cores(&mut self, before: &[CoreTime], now: &[CoreTime], span_ms: u64) {
         // Both are sorted by the number of the core.
         let find = |core: u32| before.binary_search_by_key(&core, |time| time.core).ok().and_then(|at| before.get(at));
-        let span = |time: &CoreTime| time.since(find(time.core)?).filter(|span| span.busy_percent().is_some());
+        let span = |time: &CoreTime| {
+            let span = time.since(find(time.core)?)?;
+            (span.busy_percent().is_some() && span.is_within(span_ms)).then_some(span)
+        };
         let spans: Vec<Option<CoreSpan>> = now.iter().map(span).collect();
         if spans.iter().flatten().count() * 2 < spans.len().max(1) {
             return;
@@ -99,6 +109,10 @@ impl Reading {
 
 impl InterfaceRates {
     fn average(&mut self, before: &InterfaceCounters, now: &InterfaceCounters, span_ms: u64) {
+        // Another interface, which has its name now.
+        if before.index.zip(now.index).is_some_and(|(before, now)| before != now) {
+            return;
+        }
         let speed_mbit = self.speed_mbit;
         let rate = |before: u64, now: u64| {
             let mbit = mbit(now.checked_sub(before)?, span_ms);
@@ -122,13 +136,27 @@ impl DiskRates {
             None if before < BUSY_MS_WRAP => now.checked_add(BUSY_MS_WRAP)?.checked_sub(before),
             None => None,
         });
-        // A counter that was reset, and did not wrap, would say more than the time that has passed.
-        let Some(busy) = busy_ms.and_then(|busy_ms| share_of_time(busy_ms, span_ms)) else { return };
-        self.busy = Some(busy);
-        self.read_bytes = per_second(before.read_bytes, now.read_bytes, span_ms);
-        self.written_bytes = per_second(before.written_bytes, now.written_bytes, span_ms);
-        self.operations = per_second(before.operations, now.operations, span_ms);
+        if let Some(busy_ms) = busy_ms {
+            // A counter that was reset, and did not wrap, would say more than the time that has passed. The others were
+            // reset as well.
+            let Some(busy) = share_of_time(busy_ms, span_ms) else { return };
+            self.busy = Some(busy);
+        } else if before.busy_ms.is_some() && now.busy_ms.is_some() {
+            return;
+        }
+        let rate = |before, now, most| per_second(before, now, span_ms).filter(|rate| *rate <= most);
+        self.read_bytes = rate(before.read_bytes, now.read_bytes, FASTEST_DISK_BYTES);
+        self.written_bytes = rate(before.written_bytes, now.written_bytes, FASTEST_DISK_BYTES);
+        self.operations = rate(before.operations, now.operations, MOST_OPERATIONS);
     }
+}
+
+/// Whether a container was restarted on a host that was not: the time since its start went back, and that of the host went
+/// on. Its counters are those of the host, and were not reset.
+fn is_container_restart(before: &Counters, now: &Counters) -> bool {
+    let went_back =
+        before.uptime_ms.zip(now.uptime_ms).is_some_and(|(before, now)| now.saturating_add(RESTART_MS) < before);
+    before.boot_id == now.boot_id && went_back && now.monotonic_ms > before.monotonic_ms
 }
 
 /// The time between two collections of the same start of the machine; `None` if they are not compared.

@@ -55,6 +55,9 @@ pub struct Counters {
 /// The counters of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InterfaceCounters {
+    /// Its number, which it keeps when it gets another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
@@ -119,6 +122,7 @@ impl InterfaceCounters {
     fn of(interface: &report::Interface) -> Self {
         let sum = |received: Option<u64>, sent: Option<u64>| Some(received?.saturating_add(sent?));
         Self {
+            index: interface.index,
             received_bytes: interface.received_bytes,
             sent_bytes: interface.sent_bytes,
             packets: sum(interface.received_packets, interface.sent_packets),

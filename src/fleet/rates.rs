@@ -4,7 +4,12 @@
 use fleetsweep_agent::report::{MAX_VICTIMS, Report, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::{Percent, clean_text::text, counters::MOST_INSTANCES, invalid_reading::InvalidReading};
+use super::{
+    Percent,
+    clean_text::text,
+    counters::MOST_INSTANCES,
+    invalid_reading::{InvalidReading, LeftOut},
+};
 
 /// How many times the speed of its link an interface may transfer. The speed of virtual links is only a name.
 const MOST_OF_LINK: f64 = 20.0;
@@ -106,14 +111,11 @@ pub struct PressureRate {
 }
 
 impl Rates {
-    /// What the agent measured during its sampling window.
-    ///
-    /// # Errors
-    /// [`InvalidReading`] for a percentage that is impossible.
-    pub fn of_window(report: &Report) -> Result<Self, InvalidReading> {
-        let percent = |part: String, percent: Option<f64>| match percent.map(Percent::measured).transpose() {
-            Ok(percent) => Ok(percent),
-            Err(error) => Err(InvalidReading::new(&part, error)),
+    /// What the agent measured during its sampling window, without percentages that are impossible.
+    pub(super) fn of_window(report: &Report, left_out: &mut LeftOut) -> Self {
+        let mut percent = |part: String, percent: Option<f64>| {
+            let measured = Percent::measured(percent?).map_err(|error| InvalidReading::new(&part, error));
+            left_out.keep(measured)
         };
         let mbit = |bytes_per_second: Option<u64>| bytes_per_second.map(|bytes| mbit(bytes, 1000));
         let mut rates = Self {
@@ -135,19 +137,19 @@ impl Rates {
             }
             rates.interfaces.push(rate);
         }
-        let Some(counters) = &report.counters else { return Ok(rates) };
+        let Some(counters) = &report.counters else { return rates };
         for disk in counters.disks.iter().take(MOST_INSTANCES) {
             let name = text(&disk.name);
-            let busy = percent(format!("busy time of disk {name}"), disk.window_busy_percent)?;
+            let busy = percent(format!("busy time of disk {name}"), disk.window_busy_percent);
             rates.disks.push(DiskRates { name, busy, ..DiskRates::default() });
         }
         for resource in Resource::ALL {
             if let Some(pressure) = counters.pressure.iter().find(|pressure| pressure.resource == resource) {
-                let some = percent(format!("pressure on {}", resource.word()), pressure.window_some_percent)?;
+                let some = percent(format!("pressure on {}", resource.word()), pressure.window_some_percent);
                 rates.pressure.push(PressureRate { resource: resource.word().to_owned(), some });
             }
         }
-        Ok(rates)
+        rates
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Bytes, Percent, rates::Rates, states::States};
 pub use super::clean_text::clean;
 use super::clean_text::text;
 pub use super::invalid_reading::InvalidReading;
+use super::invalid_reading::LeftOut;
 
 mod file_system;
 
@@ -154,7 +155,8 @@ impl Reading {
     /// The longest lists that a reading keeps; the wire format allows longer ones.
     const MOST_CORES: usize = 4096;
 
-    /// Checks a report. `received_unix_ms` is our own clock when the answer arrived.
+    /// Checks a report. `received_unix_ms` is our own clock when the answer arrived. What is invalid and says nothing about
+    /// the rest is left out with a warning: a file system, a disk, a process, a sensor.
     ///
     /// # Errors
     /// [`InvalidReading`] for the first part that is invalid.
@@ -181,7 +183,15 @@ impl Reading {
                 finite("load over 15 minutes", load.fifteen, 1e6)?,
             ]),
         };
-        Ok(Self {
+        let mut left_out = LeftOut::default();
+        let (file_systems, silent_mounts) = file_systems(report, &mut left_out);
+        let mut processes = |list: &[report::Process]| -> Vec<Process> {
+            list.iter().filter_map(|listed| left_out.keep(process(listed))).collect()
+        };
+        let (top_cpu, top_memory) = (processes(&report.top_cpu), processes(&report.top_memory));
+        let rates = Rates::of_window(report, &mut left_out);
+        let states = States::from_report(report, &mut left_out);
+        let mut reading = Self {
             host_name: optional_text(report.host.name.as_deref()),
             os_family: optional_text(report.host.os_family.as_deref()),
             os_version: optional_text(report.host.os_version.as_deref()),
@@ -193,8 +203,8 @@ impl Reading {
             swap: report.swap.as_ref().map(|s| usage("swap", s.total_bytes, s.used_bytes)).transpose()?,
             uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
             load,
-            file_systems: file_systems(&report.file_systems)?,
-            silent_mounts: report.silent_mounts.iter().map(|mount| text(mount)).collect(),
+            file_systems,
+            silent_mounts,
             omitted_file_systems: report.omitted_file_systems,
             interfaces: report
                 .interfaces
@@ -205,8 +215,8 @@ impl Reading {
                     sent: Bytes(interface.sent_bytes),
                 })
                 .collect(),
-            top_cpu: report.top_cpu.iter().map(process).collect::<Result<_, _>>()?,
-            top_memory: report.top_memory.iter().map(process).collect::<Result<_, _>>()?,
+            top_cpu,
+            top_memory,
             warnings: report
                 .warnings
                 .iter()
@@ -214,9 +224,11 @@ impl Reading {
                 .collect(),
             agent_version: text(&report.agent_version),
             clock_ahead_ms: clock_ahead_ms(report, received_unix_ms, Duration::ZERO),
-            rates: Rates::of_window(report)?,
-            states: States::from_report(report)?,
-        })
+            rates,
+            states,
+        };
+        reading.add_warnings(left_out.into_warnings());
+        Ok(reading)
     }
 
     /// Adds the warnings of another report of the same collection, without duplicates and at most as many as one report
@@ -263,10 +275,17 @@ pub fn clock_ahead_ms(report: &Report, received_unix_ms: i64, round_trip: Durati
     Some(at_the_end.saturating_sub(received_unix_ms.saturating_sub(ms(round_trip / 2))))
 }
 
-/// All file systems are validated, but only disks are kept.
-fn file_systems(reported: &[report::FileSystem]) -> Result<Vec<FileSystem>, InvalidReading> {
-    let all = reported.iter().map(file_system);
-    all.filter(|system| system.as_ref().map_or(true, FileSystem::is_disk)).collect()
+/// The disks, and the mount points of those of which nothing is known: they did not answer, or what they say cannot be.
+fn file_systems(report: &Report, left_out: &mut LeftOut) -> (Vec<FileSystem>, Vec<String>) {
+    let mut silent: Vec<String> = report.silent_mounts.iter().map(|mount| text(mount)).collect();
+    let mut disks = Vec::with_capacity(report.file_systems.len());
+    for reported in report.file_systems.iter().filter(|system| file_system::is_disk(&system.kind, &system.mount)) {
+        match left_out.keep(file_system(reported)) {
+            Some(disk) => disks.push(disk),
+            None => silent.push(text(&reported.mount)),
+        }
+    }
+    (disks, silent)
 }
 
 fn file_system(system: &report::FileSystem) -> Result<FileSystem, InvalidReading> {
@@ -319,6 +338,53 @@ mod tests {
         assert_eq!(Reading::from_report(&report, 0).unwrap_err().part, part);
     }
 
+    /// s3fs reports a size that no machine has, and each report of its client was refused.
+    #[test]
+    fn a_part_that_cannot_be_costs_itself_and_not_the_report() {
+        let system = |mount: &str, total_bytes, used_bytes, available_bytes, inodes: Option<(u64, u64)>| {
+            let inodes = inodes.map(|(total, free)| report::Inodes { total, free });
+            let (mount, kind) = (mount.to_owned(), "fuse.s3fs".to_owned());
+            report::FileSystem { mount, kind, total_bytes, used_bytes, available_bytes, inodes }
+        };
+        let process = |pid, cpu_percent| report::Process { pid, name: "p".into(), cpu_percent, memory_bytes: 1 };
+        let report = Report {
+            file_systems: vec![
+                system("/a", 10, 5, 5, Some((7, 7))),
+                system("/huge", u64::MAX, 0, u64::MAX, None),
+                system("/used", 10, 11, 0, None),
+                system("/available", 10, 1, 11, None),
+                system("/inodes", 10, 1, 9, Some((7, 8))),
+                system("/z\u{1b}", 10, 11, 5, None),
+                system("/last", 10, 5, 5, None),
+            ],
+            silent_mounts: vec!["/silent".into()],
+            top_cpu: vec![process(1, 5.0), process(2, f64::NAN), process(3, 1.0)],
+            warnings: vec![report::Warning { what: "swap".into(), why: "none".into() }],
+            ..Report::default()
+        };
+        let reading = Reading::from_report(&report, 0).unwrap();
+        assert_eq!(reading.file_systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/a", "/last"]);
+        assert_eq!(reading.silent_mounts, ["/silent", "/huge", "/used", "/available", "/inodes", "/z"]);
+        assert_eq!(reading.top_cpu.iter().map(|process| process.pid).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(
+            reading.warnings,
+            [
+                "swap: none",
+                "file system /huge: 18446744073709551615 bytes are more than a machine has",
+                "file system /used: 11 bytes used of 10",
+                "file system /available: 11 bytes available of 10",
+                "file system /inodes: 8 inodes free of 7",
+                "file system /z: 11 bytes used of 10",
+                "cpu of process 2: NaN is no sensible number",
+            ]
+        );
+        // Memory that the system mounts for itself does not count, whatever it says.
+        let mut memory = system("/run", 10, 11, 0, None);
+        memory.kind = "tmpfs".into();
+        let reading = Reading::from_report(&Report { file_systems: vec![memory], ..Report::default() }, 0).unwrap();
+        assert_eq!((reading.silent_mounts.len(), reading.warnings.len()), (0, 0));
+    }
+
     #[test]
     fn numbers_that_cannot_be_are_refused_by_name() {
         check(|r| r.cpu.as_mut().unwrap().total_percent = 101.0, "cpu total");
@@ -328,19 +394,6 @@ mod tests {
         check(|r| r.memory.as_mut().unwrap().total_bytes = u64::MAX, "memory");
         check(|r| r.swap = Some(report::Swap { total_bytes: 1, used_bytes: 2 }), "swap");
         check(|r| r.load = Some(report::Load { one: -1.0, five: 0.0, fifteen: 0.0 }), "load over 1 minute");
-        check(
-            |r| {
-                r.file_systems.push(report::FileSystem {
-                    mount: "/".into(),
-                    kind: "ext4".into(),
-                    total_bytes: 1,
-                    used_bytes: 1,
-                    available_bytes: 2,
-                    inodes: None,
-                });
-            },
-            "file system /",
-        );
     }
 
     /// The agent took 400 ms, and each way 150 ms.

@@ -1,10 +1,17 @@
 //! The states in a report that are no counters: committed memory, units, processes, updates, temperature. Some are only
 //! reported if a rule asks for them.
 
-use fleetsweep_agent::{report::Report, request::Questions};
+use fleetsweep_agent::{
+    report::{self, Report},
+    request::Questions,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Percent, clean_text::text, invalid_reading::InvalidReading};
+use super::{
+    Bytes, Percent,
+    clean_text::text,
+    invalid_reading::{InvalidReading, LeftOut},
+};
 
 /// The most failed units and the most names of processes that are kept.
 pub(super) const MOST_NAMES: usize = 64;
@@ -59,29 +66,31 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl States {
-    /// Checks the states of a report. Names are cleaned, and at most [`MOST_NAMES`] of a list are kept.
-    ///
-    /// # Errors
-    /// [`InvalidReading`] for the first part that is invalid.
-    pub fn from_report(report: &Report) -> Result<Self, InvalidReading> {
-        let commit = match report.commit {
-            None => None,
-            Some(commit) if commit.used_bytes > commit.limit_bytes => {
-                let problem = format_args!("{} bytes used of {}", commit.used_bytes, commit.limit_bytes);
-                return Err(InvalidReading::new("commit", problem));
-            }
-            Some(commit) => Some(Commit { limit: Bytes(commit.limit_bytes), used: Bytes(commit.used_bytes) }),
-        };
-        let temperature_celsius = match report.temperature_millicelsius.map(|milli| f64::from(milli) / 1000.0) {
-            Some(celsius) if !(-100.0..=1000.0).contains(&celsius) => {
-                return Err(InvalidReading::new("temperature", format_args!("{celsius} °C is none of a machine")));
-            }
-            temperature => temperature,
-        };
+    /// Checks the states of a report. Values that cannot be are left out, names are cleaned, and at most [`MOST_NAMES`] of
+    /// a list are kept.
+    pub(super) fn from_report(report: &Report, left_out: &mut LeftOut) -> Self {
+        let commit = report.commit.and_then(|report::Commit { limit_bytes, used_bytes }| {
+            let problem = format_args!("{used_bytes} bytes used of {limit_bytes}");
+            let commit = Commit { limit: Bytes(limit_bytes), used: Bytes(used_bytes) };
+            left_out.keep(if used_bytes > limit_bytes {
+                Err(InvalidReading::new("commit", problem))
+            } else {
+                Ok(commit)
+            })
+        });
+        let temperature_celsius = report.temperature_millicelsius.and_then(|milli| {
+            let celsius = f64::from(milli) / 1000.0;
+            let problem = format_args!("{celsius} °C is none of a machine");
+            left_out.keep(if (-100.0..=1000.0).contains(&celsius) {
+                Ok(celsius)
+            } else {
+                Err(InvalidReading::new("temperature", problem))
+            })
+        });
         let units = report.failed_units.as_ref();
         let omitted = units.map_or(0, |units| units.len().saturating_sub(MOST_NAMES));
         let counts = report.process_counts.iter().flatten().take(MOST_NAMES);
-        Ok(Self {
+        Self {
             commit,
             failed_units: units.map(|units| units.iter().take(MOST_NAMES).map(|unit| text(unit)).collect()),
             omitted_failed_units: u32::try_from(omitted).unwrap_or(u32::MAX),
@@ -89,7 +98,7 @@ impl States {
             restart_needed: report.restart_needed,
             security_updates: report.security_updates,
             temperature_celsius,
-        })
+        }
     }
 
     /// Drops what the request did not ask for, so that a client cannot add names of its own.
@@ -105,9 +114,14 @@ impl States {
 
 #[cfg(test)]
 mod tests {
-    use fleetsweep_agent::report;
-
     use super::*;
+
+    /// The states, and the warnings about those that are left out.
+    fn states(report: &Report) -> (States, Vec<String>) {
+        let mut left_out = LeftOut::default();
+        let states = States::from_report(report, &mut left_out);
+        (states, left_out.into_warnings())
+    }
 
     fn questions(units: bool, processes: &[&str]) -> Questions {
         let mut questions = Questions::default();
@@ -119,20 +133,25 @@ mod tests {
     }
 
     #[test]
-    fn states_that_cannot_be_are_refused_by_name() {
-        let refused = |report: Report| States::from_report(&report).unwrap_err().part;
+    fn states_that_cannot_be_are_left_out_by_name() {
+        let refused = |report: Report| states(&report);
+        let warned = |warning: &str| (States::default(), vec![warning.to_owned()]);
         let commit = |limit_bytes, used_bytes| Report {
             commit: Some(report::Commit { limit_bytes, used_bytes }),
             ..Report::default()
         };
-        assert_eq!(refused(commit(1, 2)), "commit");
-        assert_eq!(States::from_report(&commit(0, 0)).unwrap().commit.unwrap().percent(), None);
+        assert_eq!(refused(commit(1, 2)), warned("commit: 2 bytes used of 1"));
+        assert_eq!(states(&commit(0, 0)).0.commit.unwrap().percent(), None);
         for (milli, expected) in [(61_500, Some(61.5)), (-20_000, Some(-20.0))] {
             let report = Report { temperature_millicelsius: Some(milli), ..Report::default() };
-            assert_eq!(States::from_report(&report).unwrap().temperature_celsius, expected);
+            assert_eq!(states(&report).0.temperature_celsius, expected);
         }
-        for milli in [i32::MAX, -273_150] {
-            assert_eq!(refused(Report { temperature_millicelsius: Some(milli), ..Report::default() }), "temperature");
+        for (milli, warning) in [
+            (i32::MAX, "temperature: 2147483.647 °C is none of a machine"),
+            (-273_150, "temperature: -273.15 °C is none of a machine"),
+        ] {
+            let report = Report { temperature_millicelsius: Some(milli), ..Report::default() };
+            assert_eq!(refused(report), warned(warning));
         }
     }
 
@@ -143,7 +162,7 @@ mod tests {
             process_counts: Some((0..100).map(|n| (format!("p{n}"), 1)).collect()),
             ..Report::default()
         };
-        let states = States::from_report(&report).unwrap();
+        let states = states(&report).0;
         let units = states.failed_units.as_ref().unwrap();
         assert_eq!((units.len(), &*units[1], states.omitted_failed_units), (MOST_NAMES, "[2J1.service", 36));
         assert_eq!(states.process_counts.len(), MOST_NAMES);
@@ -158,7 +177,7 @@ mod tests {
 
     #[test]
     fn states_that_were_not_reported_are_absent_and_stored_readings_without_them_are_read() {
-        let states = States::from_report(&Report::default()).unwrap();
+        let states = states(&Report::default()).0;
         assert_eq!(states, States::default());
         assert_eq!(serde_json::to_string(&states).unwrap(), "{}");
         assert_eq!(serde_json::from_str::<States>("{}").unwrap(), states);

@@ -132,7 +132,12 @@ fn only_collections_of_one_start_and_of_the_same_quarter_of_an_hour_are_compared
     assert_eq!(cpu(&averaged(&second(), &first())), WINDOW);
     // In quick succession.
     assert_eq!(change(|now| now.counters.as_mut().unwrap().monotonic_ms = 1_000_199), WINDOW);
-    assert_eq!(change(|now| now.counters.as_mut().unwrap().monotonic_ms = 1_000_200), (25.0, 200));
+    let soon = |now: &mut Report| {
+        let counters = now.counters.as_mut().unwrap();
+        counters.monotonic_ms = 1_000_200;
+        counters.cores = vec![core(0, [50, 50, 1_000_100, 0, 0]), core(1, [0, 0, 1_000_200, 0, 0])];
+    };
+    assert_eq!(change(soon), (25.0, 200));
     // Long ago.
     let later = |now: &mut Report, ms| {
         now.counters.as_mut().unwrap().monotonic_ms = 1_000_000 + ms;
@@ -178,8 +183,12 @@ fn cores_that_come_and_go_and_counters_that_go_back_make_no_peak() {
     check(&pair, &pair, WINDOW, &[7.0, 7.0]);
     // Half of the time was stolen: the machine used all that it had.
     check(&pair[..1], &[core(0, [30_000, 0, 1_000_000, 0, 30_000])], (100.0, MINUTE_MS), &[100.0]);
-    // A counter that jumps.
-    check(&pair[..1], &[core(0, [u64::MAX, 0, 1_000_000, 0, 0])], (100.0, MINUTE_MS), &[100.0]);
+    // A counter that jumps, by more than an eighth of the time.
+    check(&pair[..1], &[core(0, [67_500, 0, 1_000_000, 0, 0])], (100.0, MINUTE_MS), &[100.0]);
+    check(&pair[..1], &[core(0, [67_501, 0, 1_000_000, 0, 0])], WINDOW, &[7.0]);
+    check(&pair[..1], &[core(0, [60_000, 0, 1_000_000, 0, 7501])], WINDOW, &[7.0]);
+    check(&pair[..1], &[core(0, [u64::MAX, 0, 1_000_000, 0, 0])], WINDOW, &[7.0]);
+    check(&pair, &[core(0, half), core(1, [1 << 40, 0, 1_000_000, 0, 0])], (50.0, MINUTE_MS), &[50.0, 7.0]);
     check(&pair[..1], &[core(0, [u64::MAX, 0, 1_060_000, 0, 0])], WINDOW, &[7.0]);
     check(&[core(0, [u64::MAX; 5])], &[core(0, half)], WINDOW, &[7.0]);
     // No cores.
@@ -227,6 +236,50 @@ fn traffic_is_of_the_whole_time_and_what_no_link_can_transfer_is_none() {
     now.interfaces[0].name = "eth1".into();
     now.interfaces[0].received_bytes = 9 * GB;
     assert_eq!(averaged(&before, &now).rates.interfaces[0].received_mbit, Some(1.0));
+}
+
+/// Two interfaces exchanged their names: 666,533 Mbit/s.
+#[test]
+fn an_interface_that_got_the_name_of_another_is_not_compared_with_it() {
+    for (before_index, now_index, expected) in [
+        (Some(2), Some(2), 100.0),
+        (Some(2), Some(3), 1.0),
+        // One of the agents does not tell.
+        (None, Some(2), 100.0),
+        (Some(2), None, 100.0),
+    ] {
+        let (mut before, mut now) = (first(), second());
+        before.interfaces[0].index = before_index;
+        now.interfaces[0].index = now_index;
+        now.interfaces[0].received_bytes = 750_000_000;
+        let received = averaged(&before, &now).rates.interfaces[0].received_mbit;
+        assert_eq!(received, Some(expected), "{before_index:?} {now_index:?}");
+    }
+}
+
+/// 10 TB/s were accepted.
+#[test]
+fn a_disk_transfers_what_one_can_and_also_without_a_busy_time() {
+    let rates = |busy_ms: Option<u64>, read_bytes: u64, reads: u64| {
+        let (mut before, mut now) = (first(), second());
+        before.counters.as_mut().unwrap().disks[0].busy_ms = busy_ms.map(|_| 0);
+        let disk = &mut now.counters.as_mut().unwrap().disks[0];
+        (disk.busy_ms, disk.read_bytes, disk.reads, disk.written_bytes) = (busy_ms, read_bytes, reads, 60_000);
+        let rates = averaged(&before, &now).rates;
+        let disk = &rates.disks[0];
+        (disk.read_bytes, disk.written_bytes, disk.operations)
+    };
+    let read = Some(1e6);
+    for (busy_ms, bytes, reads, expected) in [
+        (Some(100), 60_000_000, 600, (read, Some(1000.0), Some(10.0))),
+        (None, 60_000_000, 600, (read, Some(1000.0), Some(10.0))),
+        (Some(100), 600_000_000_000_000, 600, (None, Some(1000.0), Some(10.0))),
+        (Some(100), 60_000_000, u64::MAX, (read, Some(1000.0), None)),
+        // It was reset.
+        (Some(1 << 40), 60_000_000, 600, (None, None, None)),
+    ] {
+        assert_eq!(rates(busy_ms, bytes, reads), expected, "{busy_ms:?} {bytes} {reads}");
+    }
 }
 
 #[test]
@@ -300,6 +353,21 @@ fn restarts_and_kills_are_counted_however_long_ago_the_last_collection_was() {
     ] {
         assert_eq!(counted(before, now, boot_id, span_ms), expected, "{before:?} {now:?} {boot_id}");
     }
+    // A container that was restarted: the start and the counters are those of its host.
+    let container = |before_s: u64, now_s: u64, ms: u64| {
+        let (mut before, mut now) = (first(), report(ms, &[]));
+        before.uptime = Some(Duration::from_secs(before_s));
+        now.uptime = Some(Duration::from_secs(now_s));
+        (before.counters.as_mut().unwrap().oom_kills, now.counters.as_mut().unwrap().oom_kills) = (Some(3), Some(4));
+        let rates = averaged(&before, &now).rates;
+        (rates.restarts, rates.oom_kills)
+    };
+    let later = 1_000_000 + MINUTE_MS;
+    assert_eq!(container(864_000, 30, later), (Some(1), Some(1)));
+    assert_eq!(container(864_000, 863_999, later), (Some(0), Some(1)));
+    assert_eq!(container(864_000, 864_060, later), (Some(0), Some(1)));
+    // A virtual machine that was reset to a snapshot.
+    assert_eq!(container(864_000, 863_000, 900_000), (Some(0), Some(1)));
     // Of a first collection, nothing is known.
     let rates = Reading::from_report(&second(), 0).unwrap().rates;
     assert_eq!((rates.restarts, rates.oom_kills), (None, None));
@@ -330,7 +398,7 @@ fn the_processes_that_were_killed_since_the_last_collection_are_the_last_ones() 
 }
 
 #[test]
-fn a_percentage_of_the_window_that_is_impossible_is_refused_by_name() {
+fn a_percentage_of_the_window_that_is_impossible_is_left_out_with_a_warning() {
     for (busy, some, expected) in [
         (101.0, 0.0, "busy time of disk sda: 101 is not a share from 0 to 100 %"),
         (0.0, -1.0, "pressure on io: -1 is not a share from 0 to 100 %"),
@@ -339,7 +407,10 @@ fn a_percentage_of_the_window_that_is_impossible_is_refused_by_name() {
         let counters = report.counters.as_mut().unwrap();
         counters.disks[0].window_busy_percent = Some(busy);
         counters.pressure[0].window_some_percent = Some(some);
-        assert_eq!(Reading::from_report(&report, 0).unwrap_err().to_string(), expected);
+        let reading = Reading::from_report(&report, 0).unwrap();
+        assert_eq!(reading.warnings, [expected]);
+        let kept = (reading.rates.disks[0].busy.is_some(), reading.rates.pressure[0].some.is_some());
+        assert_eq!(kept, (busy == 0.0, some == 0.0));
     }
 }
 

@@ -9,8 +9,9 @@ use crate::fleet::{Bytes, Percent, trend::Trend};
 /// Types of file systems that keep their files in memory.
 const IN_MEMORY: [&str; 3] = ["devtmpfs", "ramfs", "tmpfs"];
 
-/// Mount points at which the system mounts memory for its own use.
-const SYSTEM_DIRECTORIES: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/var/run"];
+/// Mount points at which the system and the programs for containers mount memory for their own use.
+const SYSTEM_DIRECTORIES: [&str; 8] =
+    ["/dev", "/proc", "/run", "/sys", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/run"];
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +56,14 @@ impl FileSystem {
         let Inodes { total, free } = self.inodes?;
         Percent::of(Bytes(total.checked_sub(free)?), Bytes(total))
     }
+}
 
-    /// Whether it counts as a disk. Memory that the system mounts for itself does not: `/dev`, `/dev/shm`, `/run`,
-    /// `/sys/fs/cgroup`. A `/tmp` in memory does, because programs fail when it is full.
-    pub(super) fn is_disk(&self) -> bool {
-        let is_in_memory = IN_MEMORY.contains(&self.kind.as_str());
-        !is_in_memory || !SYSTEM_DIRECTORIES.iter().any(|directory| Path::new(&self.mount).starts_with(directory))
-    }
+/// Whether a file system counts as a disk. Memory that the system mounts for itself does not: `/dev`, `/dev/shm`, `/run`,
+/// `/sys/fs/cgroup`, nor that of containers, which comes and goes with them. A `/tmp` in memory does, because programs fail
+/// when it is full.
+pub(super) fn is_disk(kind: &str, mount: &str) -> bool {
+    let is_in_memory = IN_MEMORY.contains(&kind);
+    !is_in_memory || !SYSTEM_DIRECTORIES.iter().any(|directory| Path::new(mount).starts_with(directory))
 }
 
 #[cfg(test)]
@@ -70,11 +72,6 @@ mod tests {
 
     #[test]
     fn memory_that_the_system_mounts_for_itself_is_no_disk() {
-        let is_disk = |kind: &str, mount: &str| {
-            let (kind, mount, size) = (kind.to_owned(), mount.to_owned(), Bytes(1));
-            FileSystem { mount, kind, total: size, used: size, available: Bytes(0), inodes: None, trend: None }
-                .is_disk()
-        };
         for (kind, mount, expected) in [
             ("ext4", "/", true),
             ("tmpfs", "/tmp", true),
@@ -90,6 +87,10 @@ mod tests {
             ("tmpfs", "/run/user/1000", false),
             ("tmpfs", "/var/run", false),
             ("tmpfs", "/proc/acpi", false),
+            ("tmpfs", "/var/lib/kubelet/pods/7/volumes/token", false),
+            ("tmpfs", "/var/lib/docker/containers/7/mounts/shm", false),
+            ("tmpfs", "/var/lib/containers/storage/overlay-containers/7/userdata/shm", false),
+            ("xfs", "/var/lib/docker", true),
         ] {
             assert_eq!(is_disk(kind, mount), expected, "{kind} {mount}");
         }
