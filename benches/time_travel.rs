@@ -120,14 +120,13 @@ impl Dashboard {
     fn new(reader: &Reader, cards: &[ClientCard]) -> Self {
         let (told, answers) = mpsc::unbounded_channel();
         let (reader, known): (_, Arc<[ClientCard]>) = (reader.clone(), cards.into());
-        let questions = Questions::start(move |query, superseded| {
-            let (reader, known, told) = (reader.clone(), known.clone(), told.clone());
-            async move {
-                let found = answers::answer(&reader, query, known.to_vec(), Timestamp::now(), &superseded).await;
-                if let Some(answer) = found {
-                    told.send(Message::Answer(answer)).unwrap();
-                }
-            }
+        let ask = move |query, superseded| {
+            let (reader, known) = (reader.clone(), known.clone());
+            async move { answers::answer(&reader, query, known.to_vec(), Timestamp::now(), &superseded).await }
+        };
+        let questions = Questions::start(ask, move |answer| {
+            let told = told.clone();
+            async move { told.send(Message::Answer(answer)).unwrap() }
         });
         let about = About { name: "bench".into(), schedule: "every 1m".into(), ..About::default() };
         let look = Look::from_environment(|_| None);

@@ -10,6 +10,7 @@
 mod alert_changes;
 mod alerts;
 mod attachments;
+mod batch_size;
 mod catch_up;
 mod cells;
 mod chart;

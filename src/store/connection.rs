@@ -15,10 +15,11 @@ use std::{
 };
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
-use tokio::time::error::Elapsed;
+use tokio::time::{Instant, error::Elapsed};
 use uuid::Uuid;
 
 use super::{
+    batch_size::BatchSize,
     collectors,
     commit::{self, Source},
     connect,
@@ -45,6 +46,9 @@ pub(super) struct WriteConnection {
     /// The data for recording. `None` after a failure, so that it is read again.
     known: Option<RecordCache>,
     transactions: Arc<AtomicU64>,
+    batch_size: BatchSize,
+    /// When the current transaction began, and the number of its changes.
+    began: Option<(Instant, usize)>,
     /// The connections for queries, which are closed and opened together with the file.
     reads: ReadPool,
     lock: Lock,
@@ -82,7 +86,19 @@ impl WriteConnection {
             Kind::Server(_) => None,
         };
         let place = Arc::clone(&target.place);
-        Ok(Self { pool, place, token, known: None, transactions, reads, lock, watched, announced: None })
+        Ok(Self {
+            pool,
+            place,
+            token,
+            known: None,
+            transactions,
+            batch_size: BatchSize::default(),
+            began: None,
+            reads,
+            lock,
+            watched,
+            announced: None,
+        })
     }
 
     /// The database for display.
@@ -98,6 +114,11 @@ impl WriteConnection {
     /// Whether the connections are closed until there is a file again.
     pub(super) fn is_shut(&self) -> bool {
         self.watched.as_ref().is_some_and(|watched| watched.shut.is_some())
+    }
+
+    /// The most changes of the next transaction.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch_size.get()
     }
 
     /// Sets the collector that is announced in a database that replaces this one.
@@ -119,7 +140,7 @@ impl WriteConnection {
 
     async fn attempt(&mut self, name: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
         self.check_file().await?;
-        let (pool, token, known) = self.begin();
+        let (pool, token, known) = self.begin(writes.len());
         let commit = commit::commit(&pool, token, Source::Direct(name), known, writes);
         let ended = tokio::time::timeout(TRANSACTION_DEADLINE, commit).await;
         self.end(ended)?;
@@ -127,14 +148,21 @@ impl WriteConnection {
         self.check_file().await
     }
 
-    /// Begins a transaction and takes the cached data, which [`end`](Self::end) only puts back after a commit, because
+    /// Begins a transaction of so many changes and takes the cached data, which [`end`](Self::end) only puts back after a commit, because
     /// it is invalid after anything else.
-    pub(super) fn begin(&mut self) -> (Pool, Uuid, Option<RecordCache>) {
+    pub(super) fn begin(&mut self, changes: usize) -> (Pool, Uuid, Option<RecordCache>) {
+        self.began = Some((Instant::now(), changes));
         (self.pool.clone(), self.token, self.known.take())
     }
 
     /// Handles the end of a transaction or its timeout.
     pub(super) fn end(&mut self, ended: Result<Result<RecordCache, WriteError>, Elapsed>) -> Result<(), StoreError> {
+        // One that failed before the deadline says nothing about the speed.
+        if let Some((at, changes)) = self.began.take()
+            && matches!(ended, Ok(Ok(_)) | Err(_))
+        {
+            self.batch_size.adjust(changes, at.elapsed());
+        }
         match ended {
             Ok(Ok(known)) => {
                 self.known = Some(known);

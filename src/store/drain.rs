@@ -7,12 +7,13 @@
 use std::{error::Error, time::Duration};
 
 use super::{
+    batch_size::MOST,
     commit::{self, Source},
     connection::WriteConnection,
     deadlines::TRANSACTION_DEADLINE,
     error::StoreError,
     outage::OutageSpool,
-    queue::{BATCH, WriteQueue},
+    queue::WriteQueue,
     spool::{Waiting, progress::Origin},
     spooled::{self, SpooledWrite},
     write::Write,
@@ -41,7 +42,8 @@ impl Drain<'_> {
             if turn % TRANSACTIONS_A_TURN == 0 && self.queue.receive_at_once() {
                 self.outage.keep_received(self.queue).await;
             }
-            let peek = |spool: &mut super::spool::Spool| Ok((spool.peek(BATCH)?, spool.id().unwrap_or_default()));
+            let size = self.connection.batch_size();
+            let peek = move |spool: &mut super::spool::Spool| Ok((spool.peek(size)?, spool.id().unwrap_or_default()));
             let (waiting, id) = self.outage.on_disk(peek).await?;
             if waiting.is_empty() {
                 return Ok(());
@@ -71,6 +73,8 @@ impl Drain<'_> {
                         self.pass(1, spooled.origin.end).await?;
                     }
                 }
+                // The deadline has passed, so a smaller batch is next.
+                Err(_) if self.connection.batch_size() < batch.len() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -99,7 +103,7 @@ impl Drain<'_> {
     /// Runs a transaction. Changes that come in meanwhile are kept in the spool.
     async fn transact(&mut self, origins: &[Origin], writes: &[&Write]) -> Result<(), StoreError> {
         self.connection.check_file().await?;
-        let (pool, token, known) = self.connection.begin();
+        let (pool, token, known) = self.connection.begin(writes.len());
         let commit = commit::commit(&pool, token, Source::Spool(origins), known, writes);
         let mut commit = std::pin::pin!(tokio::time::timeout(TRANSACTION_DEADLINE, commit));
         let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
@@ -109,7 +113,7 @@ impl Drain<'_> {
                 biased;
                 ended = &mut commit => break ended,
                 () = &mut head_start, if !receives => receives = true,
-                () = self.queue.receive(), if receives && self.queue.is_open => {
+                () = self.queue.receive(MOST), if receives && self.queue.is_open => {
                     // The transaction continues while this waits for the disk.
                     let mut keeping = std::pin::pin!(self.outage.keep_received(self.queue));
                     tokio::select! {

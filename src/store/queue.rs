@@ -2,14 +2,11 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{error::StoreError, write::Write};
+use super::{batch_size::MOST, error::StoreError, write::Write};
 
 /// The capacity of the queue. If it is full, the sender waits: its collection stays in the stage `store`, the next
 /// client is not started, and the sweep slows down to the speed of the database.
 const CAPACITY: usize = 1024;
-
-/// The most changes of one transaction. The writer does not wait for more.
-pub(super) const BATCH: usize = 256;
 
 /// A change and the sender for its result.
 #[derive(Debug)]
@@ -54,12 +51,12 @@ impl WriteQueue {
     }
 
     fn of(requests: mpsc::Receiver<WriteRequest>, is_open: bool) -> Self {
-        Self { requests, batch: Vec::with_capacity(BATCH), closers: Vec::new(), is_open }
+        Self { requests, batch: Vec::with_capacity(MOST), closers: Vec::new(), is_open }
     }
 
-    /// Waits until the batch is not empty. Safe to cancel.
-    pub(super) async fn receive(&mut self) {
-        if self.requests.recv_many(&mut self.batch, BATCH).await == 0 {
+    /// Waits until the batch is not empty, and takes at most so many changes; it does not wait for more. Safe to cancel.
+    pub(super) async fn receive(&mut self, most: usize) {
+        if self.requests.recv_many(&mut self.batch, most).await == 0 {
             self.is_open = false;
         }
         self.take_out_closers();
@@ -67,7 +64,7 @@ impl WriteQueue {
 
     /// Takes all changes that are there. Returns whether there are any.
     pub(super) fn receive_at_once(&mut self) -> bool {
-        while self.batch.len() < BATCH
+        while self.batch.len() < MOST
             && let Ok(request) = self.requests.try_recv()
         {
             self.batch.push(request);

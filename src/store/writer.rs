@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
+    batch_size::MOST,
     connection::WriteConnection,
     drain::Drain,
     error::{StoreError, StoreErrorKind},
@@ -38,7 +39,7 @@ impl Writer {
             }
             tokio::select! {
                 biased;
-                () = queue.receive() => {
+                () = queue.receive(self.connection.batch_size()) => {
                     if !queue.batch.is_empty() {
                         self.serve(&mut queue.batch).await;
                     }
@@ -144,7 +145,7 @@ impl Writer {
             notify.notified().await;
         };
         tokio::select! {
-            () = queue.receive() => return self.outage.keep_received(queue).await,
+            () = queue.receive(MOST) => return self.outage.keep_received(queue).await,
             () = tokio::time::sleep_until(next) => {}
             () = notified(hurry) => {}
             () = notified(answered), if answers_count => {}

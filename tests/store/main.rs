@@ -22,6 +22,7 @@ mod clock;
 mod collector;
 mod connections;
 mod contract;
+mod distant;
 mod encryption;
 mod export;
 mod instances;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         contract::trials(),
         clock::trials(),
         connections::trials(),
+        distant::trials(),
         encryption::trials(),
         losing_disk::trials(),
         export::trials(),
