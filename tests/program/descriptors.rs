@@ -119,9 +119,12 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     running.limit_open_files(1024);
     wait_until("an alert", SOON, async || number(&fleet.program, "SELECT count(*) FROM v1_alerts").await == 1).await;
     // The next collection begins only after the one that raised the alert has ended.
-    let raised = "SELECT count(*) FROM v1_collections, v1_alerts WHERE error LIKE 'command refused%' AND
-        started_at_ms <= raised_at_ms";
-    assert_eq!(number(&fleet.program, raised).await, 6, "the row is that of the client's own failures");
+    // On a busy machine, one of them can be a time-out.
+    let raised = format!(
+        "SELECT count(*) FROM v1_collections, v1_alerts WHERE status = 'failed' AND error NOT LIKE '{short}%' AND
+         started_at_ms <= raised_at_ms"
+    );
+    assert_eq!(number(&fleet.program, &raised).await, 6, "the row is that of the client's own failures");
     // A mail that still waits at the end would be left for the next run.
     fleet.sink.received(1).await;
     running.signal(Signal::TERM);

@@ -80,7 +80,7 @@ impl Drop for Hostile {
 }
 
 /// Enough for a healthy client on a busy machine. Connecting has a third of it.
-pub(crate) const SETTINGS: &str = r#"<collector timeout="45s" retries="1"/>"#;
+pub(crate) const SETTINGS: &str = r#"<collector timeout="75s" retries="1"/>"#;
 
 /// A name, its fault, the stage in which it fails, the beginning of the message, and another part of it.
 type Case = (&'static str, Fault, &'static str, &'static str, &'static str);
