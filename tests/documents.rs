@@ -122,6 +122,25 @@ fn every_metric_is_in_the_pages_for_other_programs() {
     }
 }
 
+/// The names of the fields of a struct or of a value of it, one a line.
+fn fields(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.trim().trim_start_matches("pub ").split_once(": "))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// A regression test: the row of the example lacked a field, so it did not compile.
+#[test]
+fn the_example_of_a_metric_has_every_field() {
+    let (guide, code) = (document("CONTRIBUTING.md"), document("src/fleet/metric.rs"));
+    let row = guide.split("OpenFiles: MetricSpec {\n").nth(1).and_then(|rest| rest.split("\n    };").next()).unwrap();
+    let declared = code.split("pub struct MetricSpec {\n").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
+    let declared: String =
+        declared.lines().filter(|line| !line.contains("///")).map(|line| format!("{line}\n")).collect();
+    assert_eq!(fields(row), fields(&declared));
+}
+
 #[test]
 fn every_failure_has_its_line_with_the_next_step() {
     let page = document("docs/troubleshooting.md");

@@ -167,6 +167,23 @@ fn package(revision: &str, into: &Path) -> PathBuf {
     String::from_utf8(output.stdout).unwrap().trim_end().into()
 }
 
+/// The documents are those of the source, where other files are beside them.
+fn no_document_has_a_dead_link(root: &Root) {
+    let mut links = 0;
+    for page in root.must("find /usr/share/doc/fleetsweep -name '*.md'").lines() {
+        let text = fs::read_to_string(root.path(page)).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if target.contains("://") || target.is_empty() {
+                continue;
+            }
+            links += 1;
+            let file = Path::new(page).parent().unwrap().join(target);
+            assert!(root.run(&format!("test -e {}", file.display())).status.success(), "{page} links to {target}");
+        }
+    }
+    assert!(links > 50, "{links}");
+}
+
 async fn the_package_is_installed_swept_with_upgraded_removed_and_purged() {
     let packages = tempfile::tempdir().unwrap();
     let [first, second] = ["1", "2"].map(|revision| package(revision, packages.path()));
@@ -185,11 +202,14 @@ async fn the_package_is_installed_swept_with_upgraded_removed_and_purged() {
         assert!(fs::metadata(root.path("/usr/share").join(file)).unwrap().len() > 500, "{file}");
     }
 
-    // Before it is configured, it sweeps nothing and says what to do.
+    no_document_has_a_dead_link(&root);
+
+    // Before it is configured, it sweeps nothing and says what to do. It is not started again and again.
     let unit = fs::read_to_string(root.path(UNIT)).unwrap();
     let unconfigured = root.run(&as_the_unit_says(&unit, "--headless"));
     let said = String::from_utf8_lossy(&unconfigured.stderr).into_owned();
     assert!(unconfigured.status.code() == Some(2) && said.contains("defines no client"), "{unconfigured:?}");
+    assert_eq!(setting(&unit, "RestartPreventExitStatus"), "2");
 
     let fleet = Fleet::of(&[Behaviour::Healthy; 2]).await;
     let text = fleet.config(UNDER).text();
