@@ -13,9 +13,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 support::trials! {
+    needs(Root, Fuse) =>
+        a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep;
     needs(Root) =>
         sizes_and_inodes_are_those_of_df,
-        a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep,
         what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not,
         real_disks_are_kept_among_hundreds_of_mounts;
 }

@@ -148,8 +148,8 @@ impl WriteConnection {
         self.check_file().await
     }
 
-    /// Begins a transaction of so many changes and takes the cached data, which [`end`](Self::end) only puts back after a commit, because
-    /// it is invalid after anything else.
+    /// Begins a transaction of so many changes and takes the cached data, which [`end`](Self::end) only puts back after a
+    /// commit, because it is invalid after anything else.
     pub(super) fn begin(&mut self, changes: usize) -> (Pool, Uuid, Option<RecordCache>) {
         self.began = Some((Instant::now(), changes));
         (self.pool.clone(), self.token, self.known.take())

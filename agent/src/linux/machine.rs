@@ -14,7 +14,8 @@ use crate::{notes::Warnings, shares};
 
 /// The most disks in a report.
 const MOST_DISKS: usize = 64;
-/// The most interfaces whose number and speed are looked up. It takes the kernel longer than everything else about an interface.
+/// The most interfaces whose number and speed are looked up. It takes the kernel longer than everything else about an
+/// interface.
 const MOST_SPEEDS: usize = 64;
 /// The beginning of a name of devices that combine or encrypt others.
 const MAPPED: &str = "dm-";

@@ -40,6 +40,8 @@ pub enum Tool {
     Postfix,
     /// The privilege to add users, to mount, and to run programs as other users.
     Root,
+    /// The kernel's interface for file systems that are programs.
+    Fuse,
     /// fish, a login shell that is not POSIX-compatible.
     Fish,
     /// tcsh, a login shell that is not POSIX-compatible.
@@ -94,6 +96,10 @@ impl Tool {
         let programs: &[&str] = match self {
             Self::Root => {
                 return (!rustix::process::geteuid().is_root()).then(|| "needs root: run the tests as root".to_owned());
+            }
+            Self::Fuse => {
+                let is_there = Path::new("/dev/fuse").exists();
+                return (!is_there).then(|| "needs /dev/fuse: modprobe fuse".to_owned());
             }
             Self::PrometheusParser => {
                 let there = Path::new(PYTHON_MODULES).join("prometheus_client").exists();

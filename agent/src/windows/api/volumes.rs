@@ -82,8 +82,8 @@ pub(in crate::windows) fn ask(path: String) -> Answer {
         return Ok(None);
     }
     let (mut kind, mut flags) = ([0_u16; 32], 0);
-    // SAFETY: the path ends with a zero, the number lives through the call, the buffer has as many characters as are said, and null means that the rest
-    // is not wanted.
+    // SAFETY: the path ends with a zero, the number lives through the call, the buffer has as many characters as are said,
+    // and null means that the rest is not wanted.
     let known = unsafe {
         GetVolumeInformationW(
             wide_path.as_ptr(),
