@@ -75,7 +75,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         let patience = patience::of_file_systems(request.deadline);
         let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
         let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
-        let Selection { mounts, omitted } = mounts::worth_reporting(&table, &fstab, MAX_FILE_SYSTEMS);
+        let Selection { mut mounts, omitted } = mounts::worth_reporting(&table, &fstab, MAX_FILE_SYSTEMS);
+        if mounts.len() < MAX_FILE_SYSTEMS
+            && let Ok(device) = file_systems::device_of(root)
+        {
+            mounts.extend(mounts::confined_root(&table, device, &mounts));
+        }
         let named = mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount));
         let is_open = |mount: &Mount| hanging.has(&hanging::of_file_system(mount.device));
         let (open, mounts): (Vec<_>, Vec<_>) = named.partition(|(_, mount)| is_open(mount));

@@ -86,7 +86,7 @@ impl Root {
     fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(path_of("nsenter"));
         command
-            .args(["--target", &self.process, "--mount", "--pid", "chroot"])
+            .args(["--target", &self.process, "--root", "--mount", "--pid", "chroot"])
             .arg(self.directory.path().join("root"))
             .args(["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"])
             .arg("DEBIAN_FRONTEND=noninteractive")

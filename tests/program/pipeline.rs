@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use support::{Exim, EximOptions, Fleetsweep, Sshd, SshdOptions, Trial, free_port, is_mount_point, wait_until};
+use support::{Exim, EximOptions, Fleetsweep, Sshd, SshdOptions, Trial, free_port, wait_until};
 
 use crate::site::{Config, OVER, SOON, UNDER, document, mails, number, once, program, sql};
 
@@ -42,9 +42,7 @@ async fn subjects(exim: &Exim, count: usize) -> Vec<String> {
 
 async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() {
     let (sshd, exim) = servers().await;
-    // In a chroot, `/` may be no mount point. Then the limit is for every file system.
-    let mount = if is_mount_point("/") { r#"mount="/""# } else { "" };
-    let rules = format!(r#"{OVER}<alert type="disk" {mount} limit="0%"/>"#);
+    let rules = format!(r#"{OVER}<alert type="disk" mount="/" limit="0%"/>"#);
     let clients = vec![machine(&sshd, "ops@example.com, Night &lt;night@example.com&gt;", &rules)];
     let program = program().with_config(&Config::new(exim.address(), clients).text());
 

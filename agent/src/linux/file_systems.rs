@@ -1,6 +1,8 @@
 //! Queries the size of one mounted file system. The list is made in `mounts`, and the time limit is in the shared
 //! `file_systems`.
 
+use std::path::Path;
+
 use fleetsweep_agent::report::{FileSystem, Inodes};
 
 use super::{hanging, mounts::Mount};
@@ -23,6 +25,12 @@ pub(crate) fn ask(mount: Mount) -> Answer {
         available_bytes: bytes(says.f_bavail.min(says.f_blocks)),
         inodes,
     }))
+}
+
+/// The number of the device of a path, the major number in the upper half.
+pub(crate) fn device_of(path: &Path) -> rustix::io::Result<u64> {
+    let device = rustix::fs::stat(path)?.st_dev;
+    Ok(u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device)))
 }
 
 /// Whether it is an image or archive that a program shows, as if it were writable. Some say that it has no inodes, others

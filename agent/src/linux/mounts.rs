@@ -64,6 +64,14 @@ const PSEUDO: &[&[u8]] = &[
 /// complete file system.
 const LAYERS: &[&[u8]] = &[b"aufs", b"fuse.fuse-overlayfs", b"overlay"];
 
+/// The root of a process that is confined to a directory (`chroot`), because the table has only what is mounted below it;
+/// `None` if the table has a root, or if its file system is among the `selected` mounts. `device` is that of the root.
+pub(crate) fn confined_root(mountinfo: &[u8], device: u64, selected: &[Mount]) -> Option<Mount> {
+    let has_root = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).any(|line| line.point == b"/");
+    let is_selected = selected.iter().any(|mount| mount.device == device);
+    (!has_root && !is_selected).then(|| Mount { point: "/".into(), kind: "unknown".to_owned(), device })
+}
+
 /// Selects at most `max` mounts, each file system once. Only those that are accessible and can be written, without
 /// pseudo file systems and the layers of containers. If a file system has several mounts (bind mounts, subvolumes), a
 /// writable one is used, then the one that shows most of it, then the one with the shortest path. If there are more

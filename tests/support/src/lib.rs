@@ -48,7 +48,7 @@ pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;
 pub use mariadb::Mariadb;
-pub use mounts::{is_mount_point, own_mounts};
+pub use mounts::own_mounts;
 pub use notify::NotifySocket;
 pub use pgbouncer::Pgbouncer;
 pub use port::free_port;

@@ -17,6 +17,27 @@ fn check_with(table: &str, fstab: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
+fn the_root_of_a_chroot_is_measured_although_it_is_no_mount() {
+    let proc = "22 27 0:21 / /proc rw - proc proc rw\n";
+    let data = "30 27 8:1 / /data rw - ext4 /dev/sda1 rw\n";
+    let root = "27 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+    let of = |major: u64, minor: u64| major << 32 | minor;
+    for (table, device, expected) in [
+        (proc.to_owned(), of(8, 1), true),
+        (format!("{proc}{data}"), of(8, 2), true),
+        // It is on the same file system as a mount below it.
+        (format!("{proc}{data}"), of(8, 1), false),
+        (format!("{root}{proc}"), of(8, 1), false),
+        // A root that is left out, because it cannot be written.
+        ("27 1 7:1 / / ro - squashfs /dev/loop1 ro\n".to_owned(), of(7, 1), false),
+    ] {
+        let selected = worth_reporting(table.as_bytes(), b"", 10).mounts;
+        let found = confined_root(table.as_bytes(), device, &selected);
+        assert_eq!(found.map(|mount| mount.point), expected.then(|| "/".into()), "{table}");
+    }
+}
+
+#[test]
 fn an_ordinary_machine_shows_its_real_file_systems() {
     check(
         "22 27 0:20 / /sys rw,nosuid - sysfs sysfs rw\n\
