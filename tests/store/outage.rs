@@ -92,7 +92,7 @@ impl Server {
 }
 
 /// The events in the complete lines of a recording: the client and the `kind` of each.
-fn events(recording: &Path) -> Vec<(String, Value)> {
+pub(crate) fn events(recording: &Path) -> Vec<(String, Value)> {
     let text = fs::read_to_string(recording).unwrap_or_default();
     let pieces = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let event = |piece: Value| {
@@ -102,7 +102,7 @@ fn events(recording: &Path) -> Vec<(String, Value)> {
     pieces.filter_map(event).collect()
 }
 
-fn of_type<'a>(events: &'a [(String, Value)], kind: &'a str) -> impl Iterator<Item = &'a (String, Value)> {
+pub(crate) fn of_type<'a>(events: &'a [(String, Value)], kind: &'a str) -> impl Iterator<Item = &'a (String, Value)> {
     events.iter().filter(move |(_, found)| found["type"] == kind)
 }
 
