@@ -38,6 +38,7 @@ pub mod rule;
 pub mod sample;
 pub mod security;
 pub mod select;
+pub mod shell_word;
 pub mod stage;
 pub mod state;
 pub mod states;

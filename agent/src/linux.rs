@@ -25,7 +25,7 @@ use fleetsweep_agent::{
     request::Request,
 };
 use hanging::Hanging;
-use mounts::{Mount, Selection};
+use mounts::Mount;
 
 use crate::{
     file_systems::measure,
@@ -72,25 +72,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         report.load = warnings.keep("load", kernel::load(&load));
     }
     if let Some(table) = mountinfo {
-        let patience = patience::of_file_systems(request.deadline);
-        let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
-        let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
-        let Selection { mut mounts, omitted } = mounts::worth_reporting(&table, &fstab, MAX_FILE_SYSTEMS);
-        if mounts.len() < MAX_FILE_SYSTEMS
-            && let Ok(device) = file_systems::device_of(root)
-        {
-            mounts.extend(mounts::confined_root(&table, device, &mounts));
-        }
-        let named = mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount));
-        let is_open = |mount: &Mount| hanging.has(&hanging::of_file_system(mount.device));
-        let (open, mounts): (Vec<_>, Vec<_>) = named.partition(|(_, mount)| is_open(mount));
-        let mut measured = measure(mounts, omitted, patience, file_systems::ask);
-        for (name, _) in open {
-            let (what, why) = (format!("file system {name}"), hanging::STILL_OPEN.to_owned());
-            measured.warnings.push(Warning { what, why });
-            measured.silent.push(name);
-        }
-        warnings.extend(measured.keep_in(&mut report));
+        measure_file_systems(&table, request, &hanging, &mut warnings, &mut report);
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     // The counters first, because the processes take longer.
@@ -126,6 +108,34 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     report.warnings = warnings.into();
     report.agent_duration = started.elapsed();
     report
+}
+
+/// Measures the file systems of the table, except those for whose answer an earlier agent still waits.
+fn measure_file_systems(
+    mountinfo: &[u8],
+    request: &Request,
+    hanging: &Hanging,
+    warnings: &mut Warnings,
+    report: &mut Report,
+) {
+    let of_files = patience::of_files(request.deadline);
+    let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
+    let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
+    let mut selection = mounts::worth_reporting(mountinfo, &fstab, MAX_FILE_SYSTEMS);
+    if let Ok(device) = file_systems::device_of(Path::new("/")) {
+        selection.add_confined_root(device, MAX_FILE_SYSTEMS);
+    }
+    let named = selection.mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount));
+    let is_open = |mount: &Mount| hanging.has(&hanging::of_file_system(mount.device));
+    let (open, mounts): (Vec<_>, Vec<_>) = named.partition(|(_, mount)| is_open(mount));
+    let patience = patience::of_file_systems(request.deadline);
+    let mut measured = measure(mounts, selection.omitted, patience, file_systems::ask);
+    for (name, _) in open {
+        let (what, why) = (format!("file system {name}"), hanging::STILL_OPEN.to_owned());
+        measured.warnings.push(Warning { what, why });
+        measured.silent.push(name);
+    }
+    warnings.extend(measured.keep_in(report));
 }
 
 /// The memory as this process may use it. The files do not exist everywhere.

@@ -1,7 +1,7 @@
 //! The values of a configuration before it is written: whether a text can be the value of an attribute, as the parser of
 //! the file has it. Not where the text comes from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quick_xml::escape::partial_escape;
 
@@ -101,16 +101,15 @@ pub fn recipients(text: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A path. `~` is allowed.
+/// A path, with `~` replaced by `home`.
 ///
 /// # Errors
 /// [`Refused`]
-pub fn path(text: &str, home: Option<&Path>) -> Result<(), Refused> {
+pub fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, Refused> {
     if text.chars().any(char::is_control) {
         return Err(Refused::new("the path contains control characters", "choose another file"));
     }
-    values::path(text, home)?;
-    Ok(())
+    Ok(values::path(text, home)?)
 }
 
 /// Where a secret is. The secret itself is refused.

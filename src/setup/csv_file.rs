@@ -38,21 +38,19 @@ enum Column {
 /// [`InputError`] with the line.
 pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
     let text = input::text(bytes, file)?;
-    let (said, text, lines_before) = match text.split_once('\n') {
-        Some((first, rest)) => match said_delimiter(first) {
-            Some(delimiter) => (Some(delimiter), rest, 1),
-            None => (None, text, 0),
-        },
+    let without_first = text.split_once('\n').and_then(|(first, rest)| Some((said_delimiter(first)?, rest)));
+    let (said, text, lines_before) = match without_first {
+        Some((delimiter, rest)) => (Some(delimiter), rest, 1),
         None => (None, text, 0),
     };
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     // Spreadsheets write what the country is used to.
-    let counted = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
+    let most_frequent = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
         let count = first.bytes().filter(|byte| byte == delimiter).count();
         (count, *delimiter == b',')
     });
     let mut reader = ReaderBuilder::new()
-        .delimiter(said.or(counted).unwrap_or(b','))
+        .delimiter(said.or(most_frequent).unwrap_or(b','))
         .trim(Trim::All)
         .flexible(true)
         .from_reader(text.as_bytes());
@@ -67,11 +65,8 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Group, InputError> {
     };
     let header = reader.headers().map_err(|error| malformed(&error))?.clone();
     let columns = columns(&header, &at(file, 1 + lines_before))?;
-    let address_columns = OF_ADDRESS.into_iter().filter(|column| columns.contains(&Some(*column)));
-    let [address_column, second] = {
-        let mut columns = address_columns;
-        [columns.next(), columns.next()]
-    };
+    let mut of_address = OF_ADDRESS.into_iter().filter(|column| columns.contains(&Some(*column)));
+    let (address_column, second) = (of_address.next(), of_address.next());
     let name_column = if columns.contains(&Some(Column::Name)) { Some(Column::Name) } else { second };
     let mut hosts: Vec<Host> = Vec::new();
     let mut record = StringRecord::new();

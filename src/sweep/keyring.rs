@@ -110,14 +110,13 @@ pub async fn check(file: &KeyFile) -> Result<(), KeyTrouble> {
         return found.map(drop).map_err(|error| KeyTrouble::Unusable(unreadable(&file.path, &error).to_string()));
     }
     let Err(error) = Keyring::default().get(file, &Secrets::default()).await else { return Ok(()) };
-    let is_locked = || {
-        let bytes = read(&file.path).ok()?;
-        matches!(key_format::decode(&bytes, None), Err(KeyError::Locked)).then_some(())
-    };
-    match &file.passphrase {
-        None if is_locked().is_some() => Err(KeyTrouble::Locked),
-        None | Some(_) => Err(KeyTrouble::Unusable(error.to_string())),
-    }
+    let is_locked =
+        || read(&file.path).is_ok_and(|bytes| matches!(key_format::decode(&bytes, None), Err(KeyError::Locked)));
+    Err(if file.passphrase.is_none() && is_locked() {
+        KeyTrouble::Locked
+    } else {
+        KeyTrouble::Unusable(error.to_string())
+    })
 }
 
 /// The path of an existing key file. If it does not exist, the text may be the key itself or a password, and is not

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use fleetsweep_agent::report::{FileSystem, Inodes};
 
-use super::{hanging, mounts::Mount};
+use super::{
+    hanging,
+    mounts::{Device, Mount},
+};
 use crate::file_systems::Answer;
 
 /// The result of `statvfs`, calculated like in `df`.
@@ -27,10 +30,10 @@ pub(crate) fn ask(mount: Mount) -> Answer {
     }))
 }
 
-/// The number of the device of a path, the major number in the upper half.
-pub(crate) fn device_of(path: &Path) -> rustix::io::Result<u64> {
+/// The device of the file system at a path.
+pub(crate) fn device_of(path: &Path) -> rustix::io::Result<Device> {
     let device = rustix::fs::stat(path)?.st_dev;
-    Ok(u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device)))
+    Ok(Device { major: rustix::fs::major(device), minor: rustix::fs::minor(device) })
 }
 
 /// Whether it is an image or archive that a program shows, as if it were writable. Some say that it has no inodes, others
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_root_answers_and_a_missing_directory_does_not() {
-        let ask = |point: &str| ask(Mount { point: point.into(), kind: "ext4".into(), device: 0 });
+        let ask = |point: &str| ask(Mount { point: point.into(), kind: "ext4".into(), device: Device::default() });
         let root = ask("/").unwrap().unwrap();
         assert_eq!((&*root.mount, &*root.kind), ("/", "ext4"));
         assert!(root.total_bytes > 0 && root.used_bytes <= root.total_bytes);

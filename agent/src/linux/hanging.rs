@@ -7,6 +7,7 @@ use std::{
     collections::HashSet, ffi::CString, fs, os::unix::fs::MetadataExt, path::Path, sync::mpsc, thread, time::Duration,
 };
 
+use super::mounts::Device;
 use crate::STACK_BYTES;
 
 /// The most ended agents that are looked at. Each has at least one open question that no other has.
@@ -86,9 +87,9 @@ pub(crate) fn name_thread(question: &str) {
     }
 }
 
-/// The question for the size of the file system on this device, whose major number is in the upper half.
-pub(crate) fn of_file_system(device: u64) -> String {
-    format!("fs {}:{}", device >> 32, device & u64::from(u32::MAX))
+/// The question for the size of the file system on this device.
+pub(crate) fn of_file_system(device: Device) -> String {
+    format!("fs {device}")
 }
 
 #[cfg(test)]
@@ -119,9 +120,9 @@ mod tests {
         assert_eq!(open(&[]), [false; 4]);
         assert_eq!(open(&[70, 80, 7]), [true, true, false, false]);
         assert_eq!(open(&[90, 70]), [true, true, false, true]);
-        assert_eq!(of_file_system(39), "fs 0:39");
+        assert_eq!(of_file_system(Device { major: 0, minor: 39 }), "fs 0:39");
         // The longest fits.
-        assert_eq!(of_file_system((4095 << 32) + 1_048_575), "fs 4095:1048575");
+        assert_eq!(of_file_system(Device { major: 4095, minor: 1_048_575 }), "fs 4095:1048575");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod writable;
 
 use std::{collections::HashMap, ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
-pub(crate) use line::Line;
+pub(crate) use line::{Device, Line};
 use writable::Wanted;
 
 /// A mounted file system that is worth reporting.
@@ -18,8 +18,7 @@ pub(crate) struct Mount {
     pub(crate) point: PathBuf,
     /// Its type, e.g. `ext4`.
     pub(crate) kind: String,
-    /// The number of its device, the major number in the upper half.
-    pub(crate) device: u64,
+    pub(crate) device: Device,
 }
 
 /// The selected mounts.
@@ -29,6 +28,19 @@ pub(crate) struct Selection {
     pub(crate) mounts: Vec<Mount>,
     /// How many are left out, because there are too many.
     pub(crate) omitted: usize,
+    /// Whether the table has a root. In a directory to which a process is confined (`chroot`), it only has what is mounted
+    /// below it.
+    has_root: bool,
+}
+
+impl Selection {
+    /// Adds the root on this device if the table has none, and its file system is not selected already.
+    pub(crate) fn add_confined_root(&mut self, device: Device, max: usize) {
+        let is_selected = self.mounts.iter().any(|mount| mount.device == device);
+        if !self.has_root && !is_selected && self.mounts.len() < max {
+            self.mounts.push(Mount { point: "/".into(), kind: "unknown".to_owned(), device });
+        }
+    }
 }
 
 /// Views into the kernel, without a size that could be exhausted. Others without a size are omitted when they are
@@ -64,14 +76,6 @@ const PSEUDO: &[&[u8]] = &[
 /// complete file system.
 const LAYERS: &[&[u8]] = &[b"aufs", b"fuse.fuse-overlayfs", b"overlay"];
 
-/// The root of a process that is confined to a directory (`chroot`), because the table has only what is mounted below it;
-/// `None` if the table has a root, or if its file system is among the `selected` mounts. `device` is that of the root.
-pub(crate) fn confined_root(mountinfo: &[u8], device: u64, selected: &[Mount]) -> Option<Mount> {
-    let has_root = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).any(|line| line.point == b"/");
-    let is_selected = selected.iter().any(|mount| mount.device == device);
-    (!has_root && !is_selected).then(|| Mount { point: "/".into(), kind: "unknown".to_owned(), device })
-}
-
 /// Selects at most `max` mounts, each file system once. Only those that are accessible and can be written, without
 /// pseudo file systems and the layers of containers. If a file system has several mounts (bind mounts, subvolumes), a
 /// writable one is used, then the one that shows most of it, then the one with the shortest path. If there are more
@@ -83,8 +87,9 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Sel
     let lines: Vec<Line<'_>> = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).collect();
     let visible = tree::visible(&lines);
     let wanted = Wanted::parse(fstab);
+    let has_root = lines.iter().any(|line| line.point == b"/");
     // The best line of each file system, by the number of its device.
-    let mut best: HashMap<u64, usize> = HashMap::new();
+    let mut best: HashMap<Device, usize> = HashMap::new();
     for (order, line) in lines.iter().enumerate() {
         let is_layer = LAYERS.contains(&line.kind) && line.point != b"/";
         if is_layer
@@ -123,7 +128,7 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Sel
         device: line.device,
         point: OsString::from_vec(line.point).into(),
     });
-    Selection { mounts: mounts.collect(), omitted }
+    Selection { mounts: mounts.collect(), omitted, has_root }
 }
 
 /// Which mounts are kept first if there are too many. Users without rights can only mount others.

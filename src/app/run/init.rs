@@ -20,7 +20,7 @@ use crate::{
     },
     cli::{Exit, init::Init},
     config::{self, Config, LoadError, Schema, diagnostic::Problems},
-    fleet::{ClientId, select::Pattern, units::counted},
+    fleet::{ClientId, select::Pattern, shell_word::shell_word, units::counted},
     setup::{plan::Plan, proposal, written},
 };
 use contact::Contact;
@@ -139,16 +139,6 @@ fn same_endpoints(config: &Config) -> Vec<String> {
     remarks
 }
 
-/// A word for a shell, quoted if it contains special characters.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "@._:-%+/,=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
 fn refuse_existing(target: &Path) -> Result<(), InitError> {
     match target.symlink_metadata() {
         Ok(_) => Err(InitError::Exists(target.to_owned())),
@@ -239,38 +229,19 @@ async fn end(
     } else {
         format!(" --config {}", shell_word(&shown.to_string()))
     };
-    let commands = [
-        ("trust", "pins the host keys behind other servers"),
-        ("check", "what it means; contacts nothing"),
-        ("--once", "one sweep of all clients, as a table"),
-        ("mail-test", "one mail to each address"),
-        ("", "the dashboard"),
-    ];
-    let is_mailed = config.clients.iter().any(|client| !client.mail.is_empty());
-    writeln!(io::stdout(), "Next:")?;
     let is_behind = config.clients.iter().any(|client| !client.via.is_empty());
-    let is_next = |command: &str| match command {
-        "mail-test" => is_mailed,
-        "trust" => is_behind,
-        _ => true,
-    };
-    for (command, meaning) in commands.into_iter().filter(|(command, _)| is_next(command)) {
+    let is_mailed = config.clients.iter().any(|client| !client.mail.is_empty());
+    let commands = [
+        (is_behind, "trust", "pins the host keys behind other servers"),
+        (true, "check", "what it means; contacts nothing"),
+        (true, "--once", "one sweep of all clients, as a table"),
+        (is_mailed, "mail-test", "one mail to each address"),
+        (true, "", "the dashboard"),
+    ];
+    writeln!(io::stdout(), "Next:")?;
+    for (_, command, meaning) in commands.into_iter().filter(|(is_useful, ..)| *is_useful) {
         let line = format!("fleetsweep{option} {command}");
         writeln!(io::stdout(), "  {:width$}  {meaning}", line.trim_end(), width = 22 + option.len())?;
     }
     Ok(if failed == 0 { Exit::Success } else { Exit::ClientFailed })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_a_command_is_one_word() {
-        let check = |path: &str, expected: &str| assert_eq!(shell_word(path), expected);
-        check("/etc/fleetsweep/config.xml", "/etc/fleetsweep/config.xml");
-        check("my conf.xml", "'my conf.xml'");
-        check("a'$(b)", "'a'\\''$(b)'");
-        check("", "''");
-    }
 }

@@ -127,19 +127,17 @@ fn variables(node: &Node, file: &str) -> Result<Variables, InputError> {
 
 /// The pairs of a mapping; none, if there is nothing.
 fn pairs<'n>(node: &'n Node, file: &str, what: &str) -> Result<&'n [(Node, Node)], InputError> {
+    let not_followed = |line: usize, problem: &str| {
+        let hint = format!("write the values themselves, or name what {EXPORT} writes");
+        Err(InputError::new(&at(file, line), problem, hint))
+    };
     match &node.content {
         Content::Null => Ok(&[]),
         Content::Map(pairs) => match pairs.iter().find(|(key, _)| key.is_merge()) {
-            Some((key, _)) => {
-                let hint = format!("write the values themselves, or name what {EXPORT} writes");
-                Err(InputError::new(&at(file, key.line), "a merge (`<<`) is not read here", hint))
-            }
+            Some((key, _)) => not_followed(key.line, "a merge (`<<`) is not read here"),
             None => Ok(pairs),
         },
-        Content::Alias => {
-            let hint = format!("write the values themselves, or name what {EXPORT} writes");
-            Err(InputError::new(&at(file, node.line), "an alias (`*name`) is not read here", hint))
-        }
+        Content::Alias => not_followed(node.line, "an alias (`*name`) is not read here"),
         Content::Text(_) | Content::List => {
             let problem = format!("{what} should be a mapping here");
             Err(InputError::new(&at(file, node.line), problem, "write each name on its own line, with `:` behind it"))

@@ -2,7 +2,7 @@
 
 use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
-    fleet::event::ClientCard,
+    fleet::{event::ClientCard, shell_word::shell_word},
     tui::{
         export,
         key::Key::Char,
@@ -51,13 +51,7 @@ fn ssh_command(card: &ClientCard) -> String {
     let port = if card.id.port() == 22 { String::new() } else { format!("-p {} ", card.id.port()) };
     // A user name must not be parsed as an option.
     let end = if card.username.starts_with('-') { "-- " } else { "" };
-    format!("ssh {port}{end}{}", quoted(&format!("{}@{}", card.username, card.id.address())))
-}
-
-/// A word for a shell, quoted if it contains special characters.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-%+".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    format!("ssh {port}{end}{}", shell_word(&format!("{}@{}", card.username, card.id.address())))
 }
 
 fn copy(model: &mut Model) -> Vec<Command> {

@@ -1,12 +1,34 @@
 //! A line of `/proc/self/mountinfo`.
 
+use std::fmt;
+
+/// The number of a device, which is the same for all mounts of a file system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Device {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+}
+
+impl Device {
+    /// `major:minor`
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (major, minor) = str::from_utf8(text).ok()?.split_once(':')?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
 /// A line, with what the selection needs.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
     pub(crate) id: u64,
     pub(crate) parent: u64,
-    /// Its major number in the upper half, the minor number in the lower half: the same for all mounts of a file system.
-    pub(crate) device: u64,
+    pub(crate) device: Device,
     /// The mounted directory of the file system; `/` for all of it.
     pub(crate) root: &'a [u8],
     pub(crate) point: Vec<u8>,
@@ -28,7 +50,7 @@ impl<'a> Line<'a> {
         Some(Self {
             id: number(mount.next()?)?,
             parent: number(mount.next()?)?,
-            device: device(mount.next()?)?,
+            device: Device::parse(mount.next()?)?,
             root: mount.next()?,
             point: unescape(mount.next()?),
             is_read_only: has(mount.next()?, b"ro"),
@@ -39,7 +61,7 @@ impl<'a> Line<'a> {
 
     /// Whether the file system is on a block device of its own. Others have the major number 0.
     pub(crate) fn has_block_device(&self) -> bool {
-        self.device >> 32 != 0
+        self.device.major != 0
     }
 
     /// Whether the file system is read-only, for all its mounts.
@@ -60,12 +82,6 @@ pub(super) fn has(options: &[u8], word: &[u8]) -> bool {
 
 fn number(text: &[u8]) -> Option<u64> {
     str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// `major:minor`
-fn device(text: &[u8]) -> Option<u64> {
-    let mut numbers = text.split(|byte| *byte == b':');
-    Some(number(numbers.next()?)? << 32 | number(numbers.next()?)? & u64::from(u32::MAX))
 }
 
 /// Blanks, line ends and backslashes are written as three octal digits.

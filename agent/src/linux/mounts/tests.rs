@@ -21,7 +21,7 @@ fn the_root_of_a_chroot_is_measured_although_it_is_no_mount() {
     let proc = "22 27 0:21 / /proc rw - proc proc rw\n";
     let data = "30 27 8:1 / /data rw - ext4 /dev/sda1 rw\n";
     let root = "27 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
-    let of = |major: u64, minor: u64| major << 32 | minor;
+    let of = |major, minor| Device { major, minor };
     for (table, device, expected) in [
         (proc.to_owned(), of(8, 1), true),
         (format!("{proc}{data}"), of(8, 2), true),
@@ -31,9 +31,11 @@ fn the_root_of_a_chroot_is_measured_although_it_is_no_mount() {
         // A root that is left out, because it cannot be written.
         ("27 1 7:1 / / ro - squashfs /dev/loop1 ro\n".to_owned(), of(7, 1), false),
     ] {
-        let selected = worth_reporting(table.as_bytes(), b"", 10).mounts;
-        let found = confined_root(table.as_bytes(), device, &selected);
-        assert_eq!(found.map(|mount| mount.point), expected.then(|| "/".into()), "{table}");
+        let mut selection = worth_reporting(table.as_bytes(), b"", 10);
+        let before = selection.mounts.len();
+        selection.add_confined_root(device, 10);
+        let found = selection.mounts.get(before).map(|mount| mount.point.clone());
+        assert_eq!(found, expected.then(|| "/".into()), "{table}");
     }
 }
 
@@ -243,7 +245,7 @@ fn real_disks_come_first_where_the_list_is_cut() {
     }
     table += "26 27 0:7000 / /pool rw - zfs pool rw\n27 1 0:8000 / / rw - overlay overlay rw,upperdir=/u\n";
     let shown = |max| {
-        let Selection { mounts, omitted } = worth_reporting(table.as_bytes(), b"", max);
+        let Selection { mounts, omitted, .. } = worth_reporting(table.as_bytes(), b"", max);
         let points: Vec<_> = mounts.iter().map(|mount| mount.point.to_str().unwrap().to_owned()).collect();
         (points, omitted)
     };

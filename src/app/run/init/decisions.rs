@@ -4,7 +4,7 @@
 use std::{
     fmt::Display,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -148,7 +148,7 @@ impl Asking<'_> {
         loop {
             let is_path = |text: &str| match text {
                 "" | "password" => Ok(text.to_owned()),
-                path => entry::path(path, self.home).map(|()| absolute(path)),
+                path => entry::path(path, self.home).map(|_| absolute(path)),
             };
             let path = match self.answer(asked, "", is_path).await?.as_str() {
                 "" => return Ok(()),
@@ -203,22 +203,15 @@ impl Asking<'_> {
     async fn check_key(&self, path: &str, passphrase: Option<&str>) -> Result<(), KeyTrouble> {
         let passphrase = passphrase.map(|text| entry::reference(text, self.home)).transpose();
         let passphrase = passphrase.map_err(|refused| KeyTrouble::Unusable(refused.to_string()))?;
-        check_key(&KeyFile { path: self.expanded(path), passphrase }).await
-    }
-
-    fn expanded(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), self.home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            (Some(_) | None, _) => PathBuf::from(path),
-        }
+        let path = entry::path(path, self.home).map_err(|refused| KeyTrouble::Unusable(refused.to_string()))?;
+        check_key(&KeyFile { path, passphrase }).await
     }
 
     /// Asks for a secret and puts it into a new file. The result refers to the file.
     async fn typed(&self, what: &Typed, files: &mut Vec<SecretFile>) -> Result<String, RunError> {
         let asked = "It is not written into the configuration. New file for it, which only you can read";
         let is_new = |text: &str| {
-            entry::path(text, self.home).map_err(|refused| refused.to_string())?;
-            let path = self.expanded(&absolute(text));
+            let path = entry::path(&absolute(text), self.home).map_err(|refused| refused.to_string())?;
             SecretFile::check(&path).map_err(|error| chain(&error))?;
             Ok::<_, String>(path)
         };

@@ -12,7 +12,7 @@ use super::error::InitError;
 use crate::{
     app::process::{hidden_input::InputError, question},
     cli::init::Init,
-    config::{KeyFile, OpensshFiles, has_openssh_user, openssh_hosts},
+    config::{KeyFile, OpensshFiles, entry, has_openssh_user, openssh_hosts},
     fleet::{select::Pattern, units::counted},
     setup::{
         ansible::{self, Inventory},
@@ -133,10 +133,7 @@ pub(super) fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
 /// The key of all hosts of an inventory, if it is there and can be used without a passphrase.
 async fn usable_key(inventory: &Inventory, home: Option<&Path>) -> Option<String> {
     let text = inventory.key.as_deref()?;
-    let path = match (text.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        (Some(_) | None, _) => PathBuf::from(text),
-    };
+    let path = entry::path(text, home).ok()?;
     check_key(&KeyFile { path, passphrase: None }).await.is_ok().then(|| text.to_owned())
 }
 
