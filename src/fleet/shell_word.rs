@@ -3,7 +3,7 @@
 /// The word, quoted if it contains special characters.
 #[must_use]
 pub fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-%+/,=".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-%+/".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
     } else {
