@@ -21,7 +21,7 @@ use crate::fleet::{
 /// The most ended alerts that are loaded.
 const ENDED: i64 = 200;
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 pub(super) struct Row {
     id: String,
     pub(super) client_id: i64,
@@ -187,7 +187,7 @@ impl TryFrom<Row> for AlertRow {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct Told {
     alert_id: String,
     recipient: String,

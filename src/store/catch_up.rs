@@ -22,7 +22,7 @@ use crate::fleet::{
 /// The number of samples of one transaction, a day and a half of one client.
 const PIECE: i64 = 2_000;
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SampleRow {
     collection_row: i64,
     #[sqlx(flatten)]

@@ -198,7 +198,7 @@ async fn slots(
 }
 
 /// The buckets of a group that belong to one point.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct PartRow {
     /// The start of the first one.
     first_ms: i64,

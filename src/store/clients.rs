@@ -20,7 +20,7 @@ use crate::fleet::{
     security::allowance::Spent,
 };
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AlertRow {
     id: String,
     client_id: i64,

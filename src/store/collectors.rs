@@ -17,7 +17,7 @@ use super::{
     spool::progress::Progress,
 };
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LockOwnerRow {
     host_name: String,
     process_id: i64,

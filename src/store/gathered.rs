@@ -100,7 +100,7 @@ pub(super) async fn gatherings(pool: &ReadPool) -> Result<(HashMap<ClientId, Gat
     Ok((rows.into_iter().filter_map(|row| unreadable.keep(gathering(row))).collect(), unreadable))
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LogRow {
     client_id: i64,
     at_ms: i64,
@@ -113,7 +113,7 @@ struct LogRow {
     login_to_ms: Option<i64>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct EventRow {
     record_id: String,
     channel: String,

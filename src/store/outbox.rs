@@ -66,7 +66,7 @@ pub struct MailCounts {
 /// The longest possible pause. A mail that is deferred for longer was deferred by a wrong clock, and is due at once.
 const FARTHEST_MS: i64 = 86_400_000;
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct MailRow {
     id: String,
     recipient: String,
@@ -87,7 +87,7 @@ struct MailRow {
 }
 
 /// The properties that the parts of a mail inherit.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SplitRow {
     client_id: Option<i64>,
     sweep_uuid: Option<String>,

@@ -191,7 +191,7 @@ async fn failed_in_a_row(
 }
 
 /// The stored sample of a client's last successful collection.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct Measured {
     id: i64,
     client_id: i64,

@@ -42,7 +42,7 @@ pub(super) struct LastOf {
     pub(super) last_ok: Option<i64>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 pub(super) struct ClientRow {
     id: i64,
     ip: String,
@@ -112,7 +112,7 @@ pub(super) fn in_order(exceeded: Option<Vec<Exceeded>>) -> Vec<Exceeded> {
     exceeded
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LastRow {
     collection_row: i64,
     client_id: i64,
@@ -188,7 +188,7 @@ fn failure_of_words(stage: Option<&str>, error: &str) -> Failure {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ReadingRow {
     client_id: i64,
     collected_at_ms: i64,
@@ -224,7 +224,7 @@ pub(super) async fn readings(
     Ok(readings)
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SampleRow {
     collection_row: i64,
     client_id: i64,

@@ -142,7 +142,7 @@ pub(super) async fn find(transaction: &mut Transaction, sweep: SweepId) -> Resul
     rows.into_iter().next().map(Ended::try_from).transpose()
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SweepRow {
     sweep_uuid: String,
     sweep_number: i64,

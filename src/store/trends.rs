@@ -119,7 +119,7 @@ pub(super) async fn used_space(
     Ok(found)
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct TrendRow {
     ip: String,
     port: i64,

@@ -190,6 +190,8 @@ async fn the_package_is_installed_swept_with_upgraded_removed_and_purged() {
     let root = Root::new();
     // The machine may have a user of this name already.
     root.run("userdel fleetsweep; groupdel fleetsweep; rm -rf /etc/fleetsweep /var/lib/fleetsweep");
+    // Otherwise, each installation makes an index of all manual pages of this machine.
+    root.run("rm -f /var/lib/man-db/auto-update");
 
     root.install(&first);
     assert_eq!(root.access(CONFIGURATION), "640 root fleetsweep");

@@ -40,6 +40,8 @@ use ssh_config::*;
 use startup::*;
 
 support::trials! {
+    // The longest is started first, because it mostly waits.
+    needs() => every_attack_fails_as_what_it_is_and_the_others_are_collected;
     needs(Ssh) => every_configuration_means_what_it_means_to_ssh;
     needs(Sshd, Ssh, Root) =>
         what_ssh_config_says_leads_to_the_clients,
@@ -93,7 +95,6 @@ support::trials! {
         an_agent_that_the_client_refuses_to_execute_is_blocked,
         whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go,
         a_server_that_shows_the_password_that_it_got_does_not_get_it_stored,
-        every_attack_fails_as_what_it_is_and_the_others_are_collected,
         a_bastion_that_carries_few_connections_gets_as_many_sessions_as_its_clients_need,
         every_attack_of_a_bastion_fails_as_what_it_is_and_the_others_are_collected,
         costly_key_exchanges_do_not_cost_the_healthy_clients,

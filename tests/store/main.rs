@@ -47,6 +47,8 @@ mod site;
 
 fn main() -> ExitCode {
     let rooms = [
+        // The longest is started first, because it mostly waits.
+        distant::trials(),
         recording::trials(),
         look_back::trials(),
         long_lists::trials(),
@@ -66,7 +68,6 @@ fn main() -> ExitCode {
         contract::trials(),
         clock::trials(),
         connections::trials(),
-        distant::trials(),
         encryption::trials(),
         losing_disk::trials(),
         export::trials(),
