@@ -108,7 +108,7 @@ fn reading(number: u64) -> Reading {
         temperature_millicelsius: Some(40_000),
         ..Report::default()
     };
-    Reading::from_report(&report, 0).unwrap()
+    Reading::from_report(&report, 0)
 }
 
 async fn groups(database: &Database) -> i64 {
@@ -238,7 +238,7 @@ async fn storing(database: &Database, store: &Store, clients: u64) {
     let first = rounds(0, &reading).await;
     let usual = rounds(1, &reading).await;
     let closing = rounds(5, &reading).await;
-    let none = rounds(6, &|_| Reading::from_report(&Report::default(), 0).unwrap()).await;
+    let none = rounds(6, &|_| Reading::from_report(&Report::default(), 0)).await;
     let floor = floor(database, clients).await;
     let row = |name: &str, took: Duration| println!("{name:<32} {took:>10.1?}  ({:.1} x floor)", ratio(took, floor));
     row("stored", usual);

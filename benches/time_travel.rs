@@ -245,7 +245,7 @@ fn fill(engine: Engine, samples: u64) -> Vec<String> {
     let sweep_of = whole("(n - 1)", CLIENTS);
     let uuid =
         |number: &str| join(["'00000000-0000-0000-0000-'", &text(&format!("{} + {number}", 0x5000_0000_0000_u64))]);
-    let reading = serde_json::to_string(&Reading::from_report(&Report::default(), 0).unwrap()).unwrap();
+    let reading = serde_json::to_string(&Reading::from_report(&Report::default(), 0)).unwrap();
     let ip = join(["'10.0.'", &join([&whole("(n - 1)", 250), &join(["'.'", "((n - 1) % 250 + 1)"])])]);
     let at = format!("{BEGIN_MS} + {sweep_of} * {STEP_MS}");
     let readings = CLIENTS * READINGS.min(sweeps);

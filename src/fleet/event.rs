@@ -269,7 +269,7 @@ mod tests {
         let id = ClientId::new("fd00::3", 22);
         let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("2 s passed");
         let exceeded = Exceeded { metric: Metric::Memory, instance: Instance::HOST, limit: 50.0, value: 91.5 };
-        let reading = Box::new(Reading::from_report(&Report::default(), 0).unwrap());
+        let reading = Box::new(Reading::from_report(&Report::default(), 0));
         let limits = vec![CardLimit { metric: Metric::Cpu, limit: 90.0 }];
         let card = ClientCard { id: id.clone(), name: "db".to_owned(), username: "ops".to_owned(), limits };
         for kind in [

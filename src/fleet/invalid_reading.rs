@@ -1,10 +1,10 @@
-//! Why a report of a client, or a part of it, is not accepted.
+//! Why a part of a client's report is not accepted.
 
 use fleetsweep_agent::report::MAX_WARNINGS;
 
 use super::clean_text::text;
 
-/// Why a report is invalid.
+/// Why a part is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct InvalidReading {
@@ -21,20 +21,21 @@ impl InvalidReading {
     }
 }
 
-/// The parts of a report that are left out because they are invalid: one of many file systems, disks or processes, or a
-/// value that says nothing about the others. The rest of the report counts.
+/// The parts of a report that are left out because they are invalid. The rest of the report counts.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut(Vec<String>);
 
 impl LeftOut {
     /// The value, or `None` and a warning.
     pub(super) fn keep<T>(&mut self, value: Result<T, InvalidReading>) -> Option<T> {
-        let add = |invalid: &InvalidReading| {
-            if self.0.len() < MAX_WARNINGS {
-                self.0.push(invalid.to_string());
-            }
-        };
-        value.inspect_err(add).ok()
+        value.map_err(|invalid| self.add(&invalid)).ok()
+    }
+
+    /// Adds what is left out for another reason.
+    pub(super) fn add(&mut self, left_out: &impl ToString) {
+        if self.0.len() < MAX_WARNINGS {
+            self.0.push(left_out.to_string());
+        }
     }
 
     /// The warnings.

@@ -59,7 +59,7 @@ pub struct Reading {
     pub top_cpu: Vec<Process>,
     /// Processes that use most memory, most first.
     pub top_memory: Vec<Process>,
-    /// What the agent could not read, each with its reason.
+    /// What is missing or cannot apply, each with its reason.
     pub warnings: Vec<String>,
     /// The agent's version.
     pub agent_version: String,
@@ -114,6 +114,12 @@ pub struct Process {
     pub memory: Bytes,
 }
 
+/// The most cores that a reading keeps; the wire format allows more.
+const MOST_CORES: usize = 4096;
+
+/// Above this, a load is none.
+const MOST_LOAD: f64 = 1e6;
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -151,39 +157,36 @@ fn finite(part: &str, value: f64, most: f64) -> Result<f64, InvalidReading> {
     }
 }
 
-impl Reading {
-    /// The longest lists that a reading keeps; the wire format allows longer ones.
-    const MOST_CORES: usize = 4096;
+/// The use of all cores, and of each.
+fn cpu_use(cpu: &report::Cpu) -> Result<(Percent, Vec<Percent>), InvalidReading> {
+    if cpu.core_percent.len() > MOST_CORES {
+        return Err(invalid("cpu", format_args!("{} cores", cpu.core_percent.len())));
+    }
+    let cores = cpu.core_percent.iter().enumerate();
+    let cores = cores.map(|(core, value)| percent(&format!("cpu core {core}"), *value)).collect::<Result<_, _>>()?;
+    Ok((percent("cpu total", cpu.total_percent)?, cores))
+}
 
-    /// Checks a report. `received_unix_ms` is our own clock when the answer arrived. What is invalid and says nothing about
-    /// the rest is left out with a warning: a file system, a disk, a process, a sensor.
-    ///
-    /// # Errors
-    /// [`InvalidReading`] for the first part that is invalid.
-    pub fn from_report(report: &Report, received_unix_ms: i64) -> Result<Self, InvalidReading> {
-        let (cpu, cores) = match &report.cpu {
-            None => (None, Vec::new()),
-            Some(cpu) if cpu.core_percent.len() > Self::MOST_CORES => {
-                return Err(invalid("cpu", format_args!("{} cores", cpu.core_percent.len())));
-            }
-            Some(cpu) => (
-                Some(percent("cpu total", cpu.total_percent)?),
-                cpu.core_percent
-                    .iter()
-                    .enumerate()
-                    .map(|(core, value)| percent(&format!("cpu core {core}"), *value))
-                    .collect::<Result<_, _>>()?,
-            ),
-        };
-        let load = match &report.load {
-            None => None,
-            Some(load) => Some([
-                finite("load over 1 minute", load.one, 1e6)?,
-                finite("load over 5 minutes", load.five, 1e6)?,
-                finite("load over 15 minutes", load.fifteen, 1e6)?,
-            ]),
-        };
+/// The load averages over 1, 5 and 15 minutes.
+fn load(load: &report::Load) -> Result<[f64; 3], InvalidReading> {
+    Ok([
+        finite("load over 1 minute", load.one, MOST_LOAD)?,
+        finite("load over 5 minutes", load.five, MOST_LOAD)?,
+        finite("load over 15 minutes", load.fifteen, MOST_LOAD)?,
+    ])
+}
+
+impl Reading {
+    /// Checks a report. `received_unix_ms` is our own clock when the answer arrived. Each part that is invalid is left out
+    /// with a warning.
+    #[must_use]
+    pub fn from_report(report: &Report, received_unix_ms: i64) -> Self {
         let mut left_out = LeftOut::default();
+        let (cpu, cores) = report.cpu.as_ref().and_then(|cpu| left_out.keep(cpu_use(cpu))).unzip();
+        let load = report.load.as_ref().and_then(|reported| left_out.keep(load(reported)));
+        let mut used = |part, total_bytes, used_bytes| left_out.keep(usage(part, total_bytes, used_bytes));
+        let memory = report.memory.as_ref().and_then(|memory| used("memory", memory.total_bytes, memory.used_bytes));
+        let swap = report.swap.as_ref().and_then(|swap| used("swap", swap.total_bytes, swap.used_bytes));
         let (file_systems, silent_mounts) = file_systems(report, &mut left_out);
         let mut processes = |list: &[report::Process]| -> Vec<Process> {
             list.iter().filter_map(|listed| left_out.keep(process(listed))).collect()
@@ -198,9 +201,9 @@ impl Reading {
             kernel: optional_text(report.host.kernel.as_deref()),
             architecture: optional_text(report.host.architecture.as_deref()),
             cpu,
-            cores,
-            memory: report.memory.as_ref().map(|m| usage("memory", m.total_bytes, m.used_bytes)).transpose()?,
-            swap: report.swap.as_ref().map(|s| usage("swap", s.total_bytes, s.used_bytes)).transpose()?,
+            cores: cores.unwrap_or_default(),
+            memory,
+            swap,
             uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
             load,
             file_systems,
@@ -228,7 +231,7 @@ impl Reading {
             states,
         };
         reading.add_warnings(left_out.into_warnings());
-        Ok(reading)
+        reading
     }
 
     /// Adds the warnings of another report of the same collection, without duplicates and at most as many as one report
@@ -327,15 +330,25 @@ fn process(process: &report::Process) -> Result<Process, InvalidReading> {
 mod tests {
     use super::*;
 
-    fn check(change: impl FnOnce(&mut Report), part: &str) {
+    /// Exactly one part of a good report is left out.
+    fn check(change: impl FnOnce(&mut Report), warning: &str) {
         let mut report = Report {
             cpu: Some(report::Cpu { total_percent: 1.0, core_percent: vec![1.0], window: Duration::from_millis(250) }),
             memory: Some(report::Memory { total_bytes: 10, used_bytes: 5, available_bytes: 5 }),
+            swap: Some(report::Swap { total_bytes: 2, used_bytes: 1 }),
+            load: Some(report::Load { one: 1.0, five: 1.0, fifteen: 1.0 }),
             ..Report::default()
         };
-        assert!(Reading::from_report(&report, 0).is_ok());
+        let parts = |reading: &Reading| {
+            let parts =
+                [reading.cpu.is_some(), reading.memory.is_some(), reading.swap.is_some(), reading.load.is_some()];
+            (parts.into_iter().filter(|is_there| *is_there).count(), reading.warnings.join("\n"))
+        };
+        assert_eq!(parts(&Reading::from_report(&report, 0)), (4, String::new()));
         change(&mut report);
-        assert_eq!(Reading::from_report(&report, 0).unwrap_err().part, part);
+        let reading = Reading::from_report(&report, 0);
+        assert_eq!(parts(&reading), (3, warning.to_owned()));
+        assert_eq!(reading.cores.is_empty(), reading.cpu.is_none());
     }
 
     /// s3fs reports a size that no machine has, and each report of its client was refused.
@@ -362,7 +375,7 @@ mod tests {
             warnings: vec![report::Warning { what: "swap".into(), why: "none".into() }],
             ..Report::default()
         };
-        let reading = Reading::from_report(&report, 0).unwrap();
+        let reading = Reading::from_report(&report, 0);
         assert_eq!(reading.file_systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/a", "/last"]);
         assert_eq!(reading.silent_mounts, ["/silent", "/huge", "/used", "/available", "/inodes", "/z"]);
         assert_eq!(reading.top_cpu.iter().map(|process| process.pid).collect::<Vec<_>>(), [1, 3]);
@@ -381,19 +394,26 @@ mod tests {
         // Memory that the system mounts for itself does not count, whatever it says.
         let mut memory = system("/run", 10, 11, 0, None);
         memory.kind = "tmpfs".into();
-        let reading = Reading::from_report(&Report { file_systems: vec![memory], ..Report::default() }, 0).unwrap();
+        let reading = Reading::from_report(&Report { file_systems: vec![memory], ..Report::default() }, 0);
         assert_eq!((reading.silent_mounts.len(), reading.warnings.len()), (0, 0));
     }
 
+    /// lxcfs reports more swap in use than there is, and each report of its containers was refused.
     #[test]
-    fn numbers_that_cannot_be_are_refused_by_name() {
-        check(|r| r.cpu.as_mut().unwrap().total_percent = 101.0, "cpu total");
-        check(|r| r.cpu.as_mut().unwrap().core_percent = vec![0.0, f64::NAN], "cpu core 1");
-        check(|r| r.cpu.as_mut().unwrap().core_percent = vec![0.0; 5000], "cpu");
-        check(|r| r.memory.as_mut().unwrap().used_bytes = 11, "memory");
-        check(|r| r.memory.as_mut().unwrap().total_bytes = u64::MAX, "memory");
-        check(|r| r.swap = Some(report::Swap { total_bytes: 1, used_bytes: 2 }), "swap");
-        check(|r| r.load = Some(report::Load { one: -1.0, five: 0.0, fifteen: 0.0 }), "load over 1 minute");
+    fn a_number_that_cannot_be_costs_its_own_value() {
+        check(|r| r.cpu.as_mut().unwrap().total_percent = 101.0, "cpu total: 101 is not a share from 0 to 100 %");
+        check(
+            |r| r.cpu.as_mut().unwrap().core_percent = vec![0.0, f64::NAN],
+            "cpu core 1: NaN is not a share from 0 to 100 %",
+        );
+        check(|r| r.cpu.as_mut().unwrap().core_percent = vec![0.0; 5000], "cpu: 5000 cores");
+        check(|r| r.memory.as_mut().unwrap().used_bytes = 11, "memory: 11 bytes used of 10");
+        check(
+            |r| r.memory.as_mut().unwrap().total_bytes = u64::MAX,
+            "memory: 18446744073709551615 bytes are more than a machine has",
+        );
+        check(|r| r.swap = Some(report::Swap { total_bytes: 1, used_bytes: 2 }), "swap: 2 bytes used of 1");
+        check(|r| r.load.as_mut().unwrap().one = -1.0, "load over 1 minute: -1 is no sensible number");
     }
 
     /// The agent took 400 ms, and each way 150 ms.
@@ -437,7 +457,7 @@ mod tests {
         assert_eq!(system("/", 50, 45).percent().map(|p| p.get().round()), Some(53.0));
         let reading = Reading {
             file_systems: vec![system("/", 50, 45), system("/home", 90, 10), system("/empty", 0, 0)],
-            ..Reading::from_report(&Report::default(), 0).unwrap()
+            ..Reading::from_report(&Report::default(), 0)
         };
         assert_eq!(reading.fullest().map(|(s, _)| s.mount.as_str()), Some("/home"));
     }
@@ -453,7 +473,7 @@ mod tests {
             inodes: None,
         };
         let file_systems = vec![system("/", "ext4", 40), system("/dev/shm", "tmpfs", 99), system("/run", "tmpfs", 98)];
-        let reading = Reading::from_report(&Report { file_systems, ..Report::default() }, 0).unwrap();
+        let reading = Reading::from_report(&Report { file_systems, ..Report::default() }, 0);
         assert_eq!(reading.file_systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/"]);
         assert_eq!(reading.disk_percent().map(Percent::get), Some(40.0));
     }

@@ -269,7 +269,7 @@ mod tests {
                 ..States::default()
             },
             clock_ahead_ms: Some(-1500),
-            ..Reading::from_report(&Report::default(), 0).unwrap()
+            ..Reading::from_report(&Report::default(), 0)
         }
     }
 
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_null() {
-        let nothing = Reading::from_report(&Report::default(), 0).unwrap();
+        let nothing = Reading::from_report(&Report::default(), 0);
         let sample = StoredSample::of(Collected { ended_at_ms: 0, reading: &nothing });
         assert_eq!(sample, StoredSample { collected_at_ms: Some(0), ..StoredSample::default() });
     }

@@ -234,7 +234,7 @@ pub(super) mod tests {
                 cpu: Percent::new(cpu).ok(),
                 memory: Some(Usage { total: Bytes(1000), used: Bytes(used) }),
                 uptime_seconds: Some(1_054_800),
-                ..Reading::from_report(&Report::default(), 0).unwrap()
+                ..Reading::from_report(&Report::default(), 0)
             })
         };
         let collected = |reading, attempts, alerts| EventKind::Collected {

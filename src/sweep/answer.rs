@@ -41,8 +41,7 @@ pub(super) fn open(
     })?;
     let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
     let received_ms = received_at.as_millisecond();
-    let mut reading = Reading::from_report(&report, received_ms)
-        .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    let mut reading = Reading::from_report(&report, received_ms);
     reading.clock_ahead_ms = clock_ahead_ms(&report, received_ms, round_trip);
     reading.states.keep_asked(&request.questions);
     let counters = Counters::from_report(&report).map(Box::new);

@@ -17,7 +17,7 @@ const fn hours(hours: u64) -> Repeat {
 }
 
 fn reading(change: impl FnOnce(&mut Reading)) -> Reading {
-    let mut reading = Reading::from_report(&Report::default(), 0).unwrap();
+    let mut reading = Reading::from_report(&Report::default(), 0);
     change(&mut reading);
     reading
 }

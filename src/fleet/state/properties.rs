@@ -60,7 +60,7 @@ fn events_of((attempts, succeeds): &ClientSweep) -> Vec<EventKind> {
             collection: Uuid::nil(),
             duration_ms: 1,
             attempts: attempt,
-            reading: Box::new(crate::fleet::Reading::from_report(&report, 0).unwrap()),
+            reading: Box::new(crate::fleet::Reading::from_report(&report, 0)),
             alerts: Vec::new(),
         }
     } else {

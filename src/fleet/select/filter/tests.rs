@@ -28,7 +28,7 @@ fn client() -> ClientView {
         cpu: Percent::new(95.0).ok(),
         memory: Some(Usage { total: Bytes(100), used: Bytes(40) }),
         os_version: Some("Debian GNU/Linux 12".to_owned()),
-        ..Reading::from_report(&fleetsweep_agent::report::Report::default(), 0).unwrap()
+        ..Reading::from_report(&fleetsweep_agent::report::Report::default(), 0)
     };
     view.sample = Sample::measure(Observed::reading(&reading));
     view.reading = Some((Timestamp::UNIX_EPOCH, Box::new(reading)));
