@@ -1,9 +1,9 @@
 //! What the dashboard shows: a fleet and its sweep at every size and theme; filter, help, time travel.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use fleetsweep::demo::Behaviour;
-use support::{TerminalOptions, Trial};
+use support::{TerminalOptions, Trial, free_port, http_get, wait_until};
 
 use crate::site::{OFTEN, OVER, RARELY, SOON, Session, Site, UNDER, collected};
 
@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             every_view_is_there_with_what_the_sweep_has_left,
             any_size_is_drawn_and_the_usual_one_is_whole_again,
             the_past_is_shown_and_left_again,
+            the_endpoint_answers_as_long_as_the_dashboard_runs,
             a_frozen_screen_stands_still_while_collection_goes_on,
             without_a_locale_for_unicode_all_is_ascii,
             without_colours_there_is_no_sequence_for_one,
@@ -43,6 +44,24 @@ async fn a_demo_shows_its_fleet_and_its_sweep_to_the_end() {
         session.press(&["q"]).await;
         session.is_left(0).await;
     }
+}
+
+async fn the_endpoint_answers_as_long_as_the_dashboard_runs() {
+    let place = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let collector = format!("{RARELY}/>\n<metrics listen=\"{place}\"");
+    let site = Site::of(&[Behaviour::Healthy, Behaviour::RefusesLogin], &collector, UNDER).await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
+    wait_until("the metrics of the sweep", SOON, async || {
+        let metrics = http_get(place, "/metrics", "").await.map(|answer| answer.body).unwrap_or_default();
+        metrics.contains("\nfleetsweep_last_sweep_clients{result=\"ok\"} 1\n")
+            && metrics.contains("\nfleetsweep_clients 2\n")
+    })
+    .await;
+    assert_eq!(http_get(place, "/healthz", "").await.map(|answer| answer.status), Some(200));
+    session.press(&["q"]).await;
+    session.is_left(0).await;
+    assert!(http_get(place, "/healthz", "").await.is_none());
 }
 
 async fn a_filter_counts_while_it_is_typed_and_is_kept_or_undone() {
