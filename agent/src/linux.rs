@@ -71,8 +71,8 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     if let Some(load) = read(&mut warnings, "load", "/proc/loadavg") {
         report.load = warnings.keep("load", kernel::load(&load));
     }
-    if let Some(table) = mountinfo {
-        measure_file_systems(&table, request, &hanging, &mut warnings, &mut report);
+    if let Some(table) = &mountinfo {
+        measure_file_systems(table, request, &hanging, &mut warnings, &mut report);
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     // The counters first, because the processes take longer.
@@ -91,10 +91,14 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         Err(why) => warnings.add("processes", why),
     }
     report.interfaces = end.interfaces(&begin, &mut warnings);
-    report.counters = Some(end.counters(&begin, &mut warnings));
-    if report.counters.as_ref().and_then(|counters| counters.oom_kills).is_some_and(|kills| kills > 0) {
+    let mut counters = end.counters(&begin, &mut warnings);
+    if let Some(kills) = memory::oom_kills_of_container(mountinfo.as_deref().unwrap_or_default()) {
+        // The log of the kernel also names those of other containers.
+        counters.oom_kills = Some(kills);
+    } else if counters.oom_kills.is_some_and(|kills| kills > 0) {
         report.oom_victims = oom::victims();
     }
+    report.counters = Some(counters);
     // After the window, because this work would otherwise count as CPU use of the machine.
     if request.questions.units {
         let deadline = Instant::now() + patience::of_units(request.deadline);
@@ -121,7 +125,7 @@ fn measure_file_systems(
     let of_files = patience::of_files(request.deadline);
     let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
     let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
-    let mut selection = mounts::worth_reporting(mountinfo, &fstab, MAX_FILE_SYSTEMS);
+    let mut selection = mounts::worth_reporting(mountinfo, &fstab, request.questions.mounts(), MAX_FILE_SYSTEMS);
     if let Ok(device) = file_systems::device_of(Path::new("/")) {
         selection.add_confined_root(device, MAX_FILE_SYSTEMS);
     }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `.also.<questions>` may follow, with what only some rules need: lines of text, `u` for failed units, `p` and a name
-//! for the number of processes with this name, `e` and a channel for a further log, a tab, and its event ids.
+//! for the number of processes with this name, `e` and a channel for a further log, a tab, and its event ids, `m` and a
+//! mount point that is reported although another one shows the same file system.
 //!
 //! The collection is 32 hexadecimal digits. The key is the compressed point; bookmark and questions are UTF-8. All are
 //! in base64url without padding. The text therefore only contains the characters `A-Z a-z 0-9 . _ -`: it is a single word
@@ -49,6 +50,8 @@ pub struct Questions {
     processes: Vec<String>,
     /// The logs that are read beside the security log.
     logs: Vec<FurtherLog>,
+    /// The mount points that are reported although another one shows the same file system.
+    mounts: Vec<String>,
 }
 
 /// A log that is read beside the security log.
@@ -119,14 +122,14 @@ impl FurtherLog {
     }
 }
 
-/// The reason why a name of a process cannot be asked for.
+/// The reason why a name cannot be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     /// It is empty or contains control characters.
-    #[error("the name of a process is empty or contains control characters")]
+    #[error("the name is empty or contains control characters")]
     Name,
     /// There are too many names, or they are too long together.
-    #[error("the names of processes have more than {max} bytes together", max = Questions::MAX_BYTES)]
+    #[error("the names have more than {max} bytes together", max = Questions::MAX_BYTES)]
     TooLong,
 }
 
@@ -141,17 +144,30 @@ impl Questions {
     /// # Errors
     /// [`QuestionError`] if the name is none, or the names are longer than [`Self::MAX_BYTES`] together.
     pub fn ask_for_process(&mut self, name: &str) -> Result<(), QuestionError> {
+        self.ask_for_name(|questions| &mut questions.processes, name)
+    }
+
+    /// Asks for the file system at this mount point, also if another mount point shows the same one. A mount point that is
+    /// asked for twice counts once.
+    ///
+    /// # Errors
+    /// [`QuestionError`] if it is none, or the names are longer than [`Self::MAX_BYTES`] together.
+    pub fn ask_for_mount(&mut self, point: &str) -> Result<(), QuestionError> {
+        self.ask_for_name(|questions| &mut questions.mounts, point)
+    }
+
+    fn ask_for_name(&mut self, names: fn(&mut Self) -> &mut Vec<String>, name: &str) -> Result<(), QuestionError> {
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(QuestionError::Name);
         }
-        if self.processes.iter().any(|known| known == name) {
+        if names(self).iter().any(|known| known == name) {
             return Ok(());
         }
-        self.processes.push(name.to_owned());
+        names(self).push(name.to_owned());
         if self.to_text().len() <= Self::MAX_BYTES {
             return Ok(());
         }
-        self.processes.pop();
+        names(self).pop();
         Err(QuestionError::TooLong)
     }
 
@@ -180,11 +196,18 @@ impl Questions {
         &self.processes
     }
 
+    /// The mount points that are reported although another one shows the same file system.
+    #[must_use]
+    pub fn mounts(&self) -> &[String] {
+        &self.mounts
+    }
+
     fn to_text(&self) -> String {
         let units = self.units.then(|| "u".to_owned());
         let processes = self.processes.iter().map(|name| format!("p{name}"));
         let logs = self.logs.iter().map(|log| format!("e{}", log.to_text()));
-        units.into_iter().chain(processes).chain(logs).collect::<Vec<_>>().join("\n")
+        let mounts = self.mounts.iter().map(|point| format!("m{point}"));
+        units.into_iter().chain(processes).chain(logs).chain(mounts).collect::<Vec<_>>().join("\n")
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -193,14 +216,12 @@ impl Questions {
             return None;
         }
         for line in text.split('\n') {
-            if let Some(log) = line.strip_prefix('e') {
-                questions.ask_for_log(FurtherLog::parse(log)?).ok()?;
-                continue;
-            }
-            match line.strip_prefix('p') {
-                Some(name) => questions.ask_for_process(name).ok()?,
-                None if line == "u" => questions.units = true,
-                None => return None,
+            match line.split_at_checked(1)? {
+                ("u", "") => questions.units = true,
+                ("p", name) => questions.ask_for_process(name).ok()?,
+                ("e", log) => questions.ask_for_log(FurtherLog::parse(log)?).ok()?,
+                ("m", point) => questions.ask_for_mount(point).ok()?,
+                (_, _) => return None,
             }
         }
         Some(questions)

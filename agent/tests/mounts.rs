@@ -16,6 +16,7 @@ support::trials! {
     needs(Root, Fuse) =>
         a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep;
     needs(Root) =>
+        a_further_mount_of_a_file_system_is_measured_if_it_is_named,
         sizes_and_inodes_are_those_of_df,
         what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not,
         real_disks_are_kept_among_hundreds_of_mounts;
@@ -38,7 +39,15 @@ fn request() -> (Request, p256::SecretKey) {
 /// The report of the agent after these commands of a shell, in a mount namespace of its own with the temporary
 /// directory as `$D`.
 fn report_after(directory: &TempDir, commands: &str) -> Report {
-    let (request, secret) = request();
+    report_about(directory, commands, &[])
+}
+
+/// The same if the file systems at these further mount points are asked for.
+fn report_about(directory: &TempDir, commands: &str, mounts: &[String]) -> Report {
+    let (mut request, secret) = request();
+    for point in mounts {
+        request.questions.ask_for_mount(point).unwrap();
+    }
     let mut running = support::own_mounts()
         .args(["/bin/sh", "-ec"])
         .arg(format!("{commands}\nexec \"$0\" \"$1\""))
@@ -62,6 +71,19 @@ fn report_after(directory: &TempDir, commands: &str) -> Report {
 fn below<'a>(directory: &TempDir, report: &'a Report) -> BTreeMap<&'a str, &'a FileSystem> {
     let prefix = directory.path().to_str().unwrap();
     report.file_systems.iter().filter_map(|system| Some((system.mount.strip_prefix(prefix)?, system))).collect()
+}
+
+async fn a_further_mount_of_a_file_system_is_measured_if_it_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands = "cd \"$D\"; mkdir -p a b; mount -t tmpfs -o size=8m one a; mkdir a/in; mount --bind a/in b";
+    let of = |mounts: &[String]| {
+        let report = report_about(&directory, commands, mounts);
+        below(&directory, &report).iter().map(|(mount, system)| (mount.to_string(), system.total_bytes)).collect()
+    };
+    let expected = |mounts: &[&str]| mounts.iter().map(|mount| (mount.to_string(), 8 << 20)).collect();
+    let whole: BTreeMap<String, u64> = of(&[]);
+    assert_eq!(whole, expected(&["/a"]));
+    assert_eq!(of(&[directory.path().join("b").to_str().unwrap().to_owned()]), expected(&["/a", "/b"]));
 }
 
 async fn sizes_and_inodes_are_those_of_df() {

@@ -49,8 +49,13 @@ fn a_request_asks_for_units_and_processes_within_its_length() {
     ] {
         assert_eq!(asking.questions.ask_for_process(name), Err(expected));
     }
+    for point in ["/var", "/srv/ü", "/var"] {
+        asking.questions.ask_for_mount(point).unwrap();
+    }
+    assert_eq!(asking.questions.ask_for_mount(""), Err(QuestionError::Name));
+    assert_eq!(asking.questions.mounts(), ["/var", "/srv/ü"]);
     // The longest is still accepted, together with the longest bookmark.
-    let rest = Questions::MAX_BYTES - "u\npnginx\npGröße ü.exe\np".len();
+    let rest = Questions::MAX_BYTES - "u\npnginx\npGröße ü.exe\np\nm/var\nm/srv/ü".len();
     asking.questions.ask_for_process(&"x".repeat(rest)).unwrap();
     asking.events = EventsWanted::After(Bookmark::new("b".repeat(Bookmark::MAX_BYTES)).unwrap());
     assert_eq!(Request::parse(&asking.to_argument()), Ok(asking));
@@ -524,11 +529,15 @@ fn some_events_wanted() -> impl Strategy<Value = EventsWanted> {
 }
 
 fn some_questions() -> impl Strategy<Value = Questions> {
-    (any::<bool>(), vec("[^\\p{C}]{1,40}", 0..4)).prop_map(|(units, processes)| {
+    let names = || vec("[^\\p{C}]{1,40}", 0..4);
+    (any::<bool>(), names(), names()).prop_map(|(units, processes, mounts)| {
         let mut questions = Questions::default();
         questions.units = units;
         for name in processes {
             questions.ask_for_process(&name).unwrap();
+        }
+        for point in mounts {
+            questions.ask_for_mount(&point).unwrap();
         }
         questions
     })

@@ -66,7 +66,8 @@ pub const MAX_LOGS: usize = Questions::MAX_LOGS;
 /// What a client is asked for because of its rules and further logs.
 ///
 /// # Errors
-/// [`QuestionError`] if the names of processes and logs are too long together.
+/// [`QuestionError`] if the names of processes and logs are too long together. Of mount points, as many are asked for as there
+/// is space left.
 pub fn questions(rules: &[Rule], logs: &[FurtherLog]) -> Result<Questions, QuestionError> {
     let mut questions = Questions::default();
     for rule in rules {
@@ -78,6 +79,11 @@ pub fn questions(rules: &[Rule], logs: &[FurtherLog]) -> Result<Questions, Quest
     }
     for log in logs {
         questions.ask_for_log(log.clone())?;
+    }
+    let mounts = rules.iter().filter(|rule| rule.metric.spec().scope == Scope::Mount);
+    for mount in mounts.filter_map(|rule| rule.instance.as_ref()) {
+        // One for which no space is left is only reported if no other mount point shows its file system.
+        let _ = questions.ask_for_mount(mount.name());
     }
     Ok(questions)
 }

@@ -51,7 +51,7 @@ pub fn log(fleet: &Fleet, event: &Event) {
         EventKind::Collected { duration_ms, attempts, reading, .. } => {
             debug!(duration_ms, attempts, "collected");
             for warning in &reading.warnings {
-                debug!("the agent could not read {warning}");
+                debug!("warning: {warning}");
             }
         }
         EventKind::CollectionFailed { duration_ms, attempts, failure, .. } => {

@@ -6,7 +6,12 @@ mod line;
 mod tree;
 mod writable;
 
-use std::{collections::HashMap, ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+};
 
 pub(crate) use line::{Device, Line};
 use writable::Wanted;
@@ -78,18 +83,21 @@ const LAYERS: &[&[u8]] = &[b"aufs", b"fuse.fuse-overlayfs", b"overlay"];
 
 /// Selects at most `max` mounts, each file system once. Only those that are accessible and can be written, without
 /// pseudo file systems and the layers of containers. If a file system has several mounts (bind mounts, subvolumes), a
-/// writable one is used, then the one that shows most of it, then the one with the shortest path. If there are more
-/// than `max`, the root and disks come first, and memory last.
+/// writable one is used, then the one that shows most of it, then the one with the shortest path, and also each of those at
+/// the `named` mount points. If there are more than `max`, the root and disks come first, and memory last.
 ///
 /// `fstab` is the text of `/etc/fstab`, empty if there is none. Takes time in proportion to the length of the table,
 /// apart from sorting.
-pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Selection {
+pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], max: usize) -> Selection {
     let lines: Vec<Line<'_>> = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).collect();
     let visible = tree::visible(&lines);
     let wanted = Wanted::parse(fstab);
     let has_root = lines.iter().any(|line| line.point == b"/");
+    let named: HashSet<&[u8]> = named.iter().map(|point| without_last_slash(point.as_bytes())).collect();
+    let is_named = |line: &Line<'_>| named.contains(&*line.point);
     // The best line of each file system, by the number of its device.
     let mut best: HashMap<Device, usize> = HashMap::new();
+    let mut worth = vec![false; lines.len()];
     for (order, line) in lines.iter().enumerate() {
         let is_layer = LAYERS.contains(&line.kind) && line.point != b"/";
         if is_layer
@@ -105,13 +113,21 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Sel
         if lines.get(*chosen).is_none_or(|known| rank(line) <= rank(known)) {
             *chosen = order;
         }
+        if let Some(worth) = worth.get_mut(order) {
+            *worth = is_named(line);
+        }
+    }
+    for order in best.into_values() {
+        if let Some(worth) = worth.get_mut(order) {
+            *worth = true;
+        }
     }
     let mut chosen = vec![false; lines.len()];
     let mut left = max;
     let mut omitted = 0;
     for importance in Importance::ALL {
         for (order, line) in lines.iter().enumerate() {
-            if Importance::of(line) != importance || best.get(&line.device) != Some(&order) {
+            if Importance::of(line) != importance || worth.get(order) != Some(&true) {
                 continue;
             }
             match (left.checked_sub(1), chosen.get_mut(order)) {
@@ -129,6 +145,11 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], max: usize) -> Sel
         point: OsString::from_vec(line.point).into(),
     });
     Selection { mounts: mounts.collect(), omitted, has_root }
+}
+
+fn without_last_slash(point: &[u8]) -> &[u8] {
+    let last = point.iter().rposition(|byte| *byte != b'/').unwrap_or_default();
+    point.get(..=last).unwrap_or(point)
 }
 
 /// Which mounts are kept first if there are too many. Users without rights can only mount others.

@@ -83,10 +83,9 @@ pub(super) fn page_faults(table: &Table) -> Option<(u64, u64)> {
     Some((table.u32(0x3c)?.into(), table.u32(0x54)?.into()))
 }
 
-/// The speed of the link of an interface, Mbit/s; `None` if it is unknown or has no limit.
-pub(super) fn speed_mbit(speeds: &[(String, u64)], name: &str) -> Option<u32> {
-    let (_, bits) = speeds.iter().find(|(other, _)| other == name)?;
-    u32::try_from(bits / 1_000_000).ok().filter(|mbit| *mbit > 0)
+/// The speed of a link, Mbit/s; `None` if it is unknown or has no limit.
+pub(super) fn speed_mbit(bits_per_second: u64) -> Option<u32> {
+    u32::try_from(bits_per_second / 1_000_000).ok().filter(|mbit| *mbit > 0)
 }
 
 /// Names a start of the machine: the time of the start, as the clock was set then.
@@ -299,10 +298,8 @@ mod tests {
         assert_eq!(page_faults(&table(bytes.clone())), Some((700, u64::from(u32::MAX))));
         bytes.truncate(0x50);
         assert_eq!(page_faults(&table(bytes)), None);
-        let speeds = [("Ethernet", 2_500_000_000), ("Slow", 500_000), ("None", u64::MAX)];
-        let speeds = speeds.map(|(name, bits)| (name.to_owned(), bits));
-        for (name, expected) in [("Ethernet", Some(2500)), ("Slow", None), ("None", None), ("Other", None)] {
-            assert_eq!(speed_mbit(&speeds, name), expected, "{name}");
+        for (bits, expected) in [(2_500_000_000, Some(2500)), (500_000, None), (u64::MAX, None)] {
+            assert_eq!(speed_mbit(bits), expected, "{bits}");
         }
         let process =
             |name: &str| ProcessLine { pid: 1, name: name.to_owned(), started: 0, spent_ms: 0, memory_bytes: 0 };

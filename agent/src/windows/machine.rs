@@ -111,19 +111,22 @@ fn host(warnings: &mut Warnings) -> Host {
 
 fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
     // Without them, traffic has no share of the link.
-    let speeds = api::links::speeds().unwrap_or_default();
+    let links = api::links::links().unwrap_or_default();
     let mut interfaces: Vec<Interface> = Networks::new_with_refreshed_list()?
         .iter()
-        .map(|(name, counters)| Interface {
-            name: name.to_string_lossy().into_owned(),
+        .map(|(name, counters)| (name.to_string_lossy(), counters))
+        .map(|(name, counters)| (links.iter().find(|link| link.name == name), name, counters))
+        .map(|(link, name, counters)| Interface {
+            index: link.map(|link| link.index),
             received_bytes: counters.total_received(),
             sent_bytes: counters.total_transmitted(),
             received_packets: Some(counters.total_packets_received()),
             sent_packets: Some(counters.total_packets_transmitted()),
             received_errors: Some(counters.total_errors_on_received()),
             sent_errors: Some(counters.total_errors_on_transmitted()),
-            speed_mbit: counters::speed_mbit(&speeds, &name.to_string_lossy()),
-            is_loopback: name.to_string_lossy().starts_with(LOOPBACK),
+            speed_mbit: link.and_then(|link| counters::speed_mbit(link.bits_per_second)),
+            is_loopback: name.starts_with(LOOPBACK),
+            name: name.into_owned(),
             ..Interface::default()
         })
         .collect();

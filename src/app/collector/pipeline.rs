@@ -159,6 +159,7 @@ impl Pipeline {
             .await;
         let now = Timestamp::now();
         self.average(client, &mut collection);
+        Self::add_warnings(client, &mut collection);
         let trends_at = self.add_trends(client, &mut collection, now).await;
         // A failure of the collector itself is not a failure of the client.
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
@@ -316,6 +317,13 @@ impl Pipeline {
         if let (Some(before), Some(now)) = (self.client_states.counters(&client.id), &received.counters) {
             received.reading.average_since(&before, now);
         }
+    }
+
+    /// Adds a warning to the reading for each rule that cannot apply.
+    fn add_warnings(client: &Client, collection: &mut Collection) {
+        let Ok(received) = &mut collection.outcome else { return };
+        let warnings = judge::warnings_of_absent(&client.rules, Observation::Reading(&received.reading));
+        received.reading.add_warnings(warnings);
     }
 
     /// Adds the trends of the file systems to the reading. Returns when they were estimated, if that was now.

@@ -101,7 +101,7 @@ fn rows<'m>(canvas: &Canvas<'_>, model: &'m Model, client: &'m ClientView, area:
         machine::machine(&mut list, model, client, reading, area.width);
         if !reading.warnings.is_empty() {
             list.blank();
-            list.text(Role::Dim, "the agent could not read".to_owned());
+            list.text(Role::Dim, "warnings".to_owned());
             for warning in &reading.warnings {
                 list.text(Role::Warning, format!("! {warning}"));
             }

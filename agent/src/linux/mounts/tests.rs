@@ -11,7 +11,7 @@ fn check(table: &str, expected: &[(&str, &str)]) {
 
 #[track_caller]
 fn check_with(table: &str, fstab: &str, expected: &[(&str, &str)]) {
-    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), 512);
+    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], 512);
     let mounts: Vec<_> = selection.mounts.iter().map(|mount| (mount.point.to_str().unwrap(), &*mount.kind)).collect();
     assert_eq!((mounts.as_slice(), selection.omitted), (expected, 0), "{table}");
 }
@@ -31,7 +31,7 @@ fn the_root_of_a_chroot_is_measured_although_it_is_no_mount() {
         // A root that is left out, because it cannot be written.
         ("27 1 7:1 / / ro - squashfs /dev/loop1 ro\n".to_owned(), of(7, 1), false),
     ] {
-        let mut selection = worth_reporting(table.as_bytes(), b"", 10);
+        let mut selection = worth_reporting(table.as_bytes(), b"", &[], 10);
         let before = selection.mounts.len();
         selection.add_confined_root(device, 10);
         let found = selection.mounts.get(before).map(|mount| mount.point.clone());
@@ -65,6 +65,33 @@ fn a_file_system_mounted_twice_counts_once_where_most_of_it_shows() {
          31 27 254:1 / /data2 rw - ext4 /dev/vdb rw\n",
         &[("/mnt/all", "btrfs"), ("/data2", "ext4")],
     );
+}
+
+/// Where /var is a subvolume of the root, an alert on it had no value.
+#[test]
+fn a_further_mount_of_a_file_system_counts_if_it_is_named() {
+    let table = "27 1 254:0 /@ / rw - btrfs /dev/vda rw\n\
+         28 27 254:0 /@/var /var rw - btrfs /dev/vda rw\n\
+         29 27 254:0 /@/srv /srv rw - btrfs /dev/vda rw\n\
+         30 27 254:1 / /data rw - ext4 /dev/vdb rw\n\
+         31 27 254:0 /@/hidden /data/hidden rw - btrfs /dev/vda rw\n\
+         32 27 254:2 / /data rw - xfs /dev/vdc rw\n\
+         33 27 0:21 / /proc rw - proc proc rw\n\
+         34 27 254:0 /@/ro /ro ro - btrfs /dev/vda rw\n";
+    for (named, max, expected, omitted) in [
+        (&[][..], 9, &["/", "/data"][..], 0),
+        (&["/var"], 9, &["/", "/var", "/data"], 0),
+        (&["/var/", "/srv//"], 9, &["/", "/var", "/srv", "/data"], 0),
+        (&["/", "/data", "//"], 9, &["/", "/data"], 0),
+        (&["/var"], 2, &["/", "/var"], 1),
+        // Hidden, none of its own, a view into the kernel, no path at all.
+        (&["/data/hidden", "/va", "/proc", "var", ""], 9, &["/", "/data"], 0),
+    ] {
+        let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+        let selection = worth_reporting(table.as_bytes(), b"", &named, max);
+        let points: Vec<_> = selection.mounts.iter().map(|mount| mount.point.to_str().unwrap()).collect();
+        assert_eq!((points.as_slice(), selection.omitted), (expected, omitted), "{named:?}");
+    }
 }
 
 #[test]
@@ -211,7 +238,7 @@ fn the_time_does_not_grow_with_the_length_of_fstab_for_each_mount() {
         writeln!(fstab, "/dev/x /m/{number} ext4 defaults 0 0").unwrap();
     }
     let begun = Instant::now();
-    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), 512);
+    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], 512);
     assert_eq!((selection.mounts.len(), selection.omitted), (512, 19_488));
     // The square would take minutes.
     assert!(begun.elapsed() < support::SOON, "{:?}", begun.elapsed());
@@ -228,7 +255,7 @@ fn a_writable_mount_is_preferred_to_a_read_only_one_of_the_same_file_system() {
 #[test]
 fn names_of_any_bytes_are_kept() {
     let table = b"27 1 8:1 / /\xff\\012\\011\"'\\134 rw - ext4 /dev/my\\040disk rw\n";
-    let selection = worth_reporting(table, b"", 512);
+    let selection = worth_reporting(table, b"", &[], 512);
     let [mount] = selection.mounts.as_slice() else { panic!("{selection:?}") };
     assert_eq!(mount.point.clone().into_os_string().into_vec(), b"/\xff\n\t\"'\\");
 }
@@ -245,7 +272,7 @@ fn real_disks_come_first_where_the_list_is_cut() {
     }
     table += "26 27 0:7000 / /pool rw - zfs pool rw\n27 1 0:8000 / / rw - overlay overlay rw,upperdir=/u\n";
     let shown = |max| {
-        let Selection { mounts, omitted, .. } = worth_reporting(table.as_bytes(), b"", max);
+        let Selection { mounts, omitted, .. } = worth_reporting(table.as_bytes(), b"", &[], max);
         let points: Vec<_> = mounts.iter().map(|mount| mount.point.to_str().unwrap().to_owned()).collect();
         (points, omitted)
     };
@@ -270,7 +297,7 @@ fn the_time_grows_with_the_number_of_mounts_and_not_with_its_square() {
     for shape in shapes {
         let table: String = (0..20_000).map(shape).collect();
         let begun = Instant::now();
-        let selection = worth_reporting(table.as_bytes(), b"", 512);
+        let selection = worth_reporting(table.as_bytes(), b"", &[], 512);
         assert!(!selection.mounts.is_empty());
         // The square would take minutes.
         assert!(begun.elapsed() < support::SOON, "{:?}", begun.elapsed());

@@ -48,6 +48,49 @@ fn check(rules: &[Rule], life: &str) -> ClientState {
 }
 
 #[test]
+fn a_rule_for_what_the_client_does_not_have_is_a_warning() {
+    use crate::fleet::{rates::InterfaceRates, reading::FileSystem};
+    let system = |mount: &str| FileSystem {
+        mount: mount.to_owned(),
+        kind: "ext4".to_owned(),
+        total: Bytes(10),
+        used: Bytes(5),
+        available: Bytes(5),
+        inodes: None,
+        trend: None,
+    };
+    let of = |metric, name: &str| Rule { instance: Some(Instance::new(name)), ..rule(metric, 90.0, hours(4)) };
+    let rules = [
+        every_mount(),
+        one_mount("/var/", 90.0),
+        one_mount("/vra", 90.0),
+        of(Metric::Inodes, "/vra"),
+        one_mount("/silent", 90.0),
+        of(Metric::Network, "eth7"),
+        of(Metric::Processes, "nginx"),
+        of(Metric::Units, "cron.service"),
+        of(Metric::Pressure, "io"),
+    ];
+    let check = |change: &dyn Fn(&mut Reading), expected: &[&str]| {
+        let reading = reading(|reading| {
+            reading.file_systems = vec![system("/"), system("/var")];
+            reading.silent_mounts = vec!["/silent".to_owned()];
+            change(reading);
+        });
+        assert_eq!(warnings_of_absent(&rules, Observation::Reading(&reading)), expected);
+    };
+    let vra = "mount /vra: an <alert> names it, but no file system that can be written is mounted there";
+    let eth7 = "interface eth7: an <alert> names it, but there is none with this name";
+    check(&|_| {}, &[vra]);
+    let interface = |name: &str| InterfaceRates { name: name.to_owned(), ..InterfaceRates::default() };
+    check(&|reading| reading.rates.interfaces = vec![interface("eth0")], &[vra, eth7]);
+    check(&|reading| reading.rates.interfaces = vec![interface("eth7")], &[vra]);
+    check(&|reading| reading.file_systems.push(system("/vra")), &[]);
+    // What was cut may be it.
+    check(&|reading| reading.omitted_file_systems = 1, &[]);
+}
+
+#[test]
 fn each_instance_has_an_alert_of_its_own() {
     let state = check(
         &[every_mount()],
