@@ -70,6 +70,7 @@ pub mod fuzzing {
         config::fuzzing::config,
         mail::fuzzing::smtp_reply,
         relay::fuzzing::{recording, relay},
+        setup::fuzzing::inventory,
         store::fuzzing::spool,
         sweep::fuzzing::{answer, handshake, known_hosts, sftp},
         tui::fuzzing::background,

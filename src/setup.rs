@@ -19,6 +19,8 @@ pub mod ansible;
 pub mod argument;
 pub mod csv_file;
 pub mod fleet;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod host;
 pub mod input;
 pub mod openssh;
