@@ -21,20 +21,20 @@ impl InvalidReading {
     }
 }
 
-/// The parts of a report that are left out because they are invalid. The rest of the report counts.
+/// The parts of a report that are left out, each with the reason. The rest of the report counts.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut(Vec<String>);
 
 impl LeftOut {
     /// The value, or `None` and a warning.
     pub(super) fn keep<T>(&mut self, value: Result<T, InvalidReading>) -> Option<T> {
-        value.map_err(|invalid| self.add(&invalid)).ok()
+        value.map_err(|invalid| self.add(invalid.to_string())).ok()
     }
 
-    /// Adds what is left out for another reason.
-    pub(super) fn add(&mut self, left_out: &impl ToString) {
+    /// Adds a warning about a part that is not invalid.
+    pub(super) fn add(&mut self, warning: String) {
         if self.0.len() < MAX_WARNINGS {
-            self.0.push(left_out.to_string());
+            self.0.push(warning);
         }
     }
 

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Metric, Rule,
+    Metric, Reading, Rule,
     alert::{AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
     metric::{Measured, Nature, Observation, Observed, Previous, Scope, Values},
     rule::Repeat,
@@ -155,20 +155,19 @@ pub fn rule_for<'a>(rules: &'a [Rule], key: &AlertKey) -> Option<&'a Rule> {
 /// A warning for each mount, interface and disk that a rule names and the client does not have. Such a rule never raises an
 /// alert, as after a typing error.
 #[must_use]
-pub fn warnings_of_absent(rules: &[Rule], observation: Observation<'_>) -> Vec<String> {
-    let observed = Observed::new(observation, Previous { failed_in_a_row: 0 });
+pub fn warnings_of_absent(rules: &[Rule], reading: &Reading) -> Vec<String> {
     let mut warnings = Vec::new();
     for rule in rules {
-        let there_is_none = match rule.metric.spec().scope {
-            Scope::Mount => "no file system that can be written is mounted there",
-            Scope::Interface | Scope::Disk => "there is none with this name",
+        let Some(named) = &rule.instance else { continue };
+        let (kind, there_is_none) = match rule.metric.spec().scope {
+            Scope::Mount => ("mount", "no file system that can be written is mounted there"),
+            Scope::Interface => ("interface", "there is none with this name"),
+            Scope::Disk => ("disk", "there is none with this name"),
             // Services and processes that do not exist are counted, and resources depend on the kernel.
             Scope::Host | Scope::Resource | Scope::Service | Scope::Process => continue,
         };
-        let Some(named) = &rule.instance else { continue };
-        let Values::Each(values) = rule.metric.measure(observed) else { continue };
+        let Values::Each(values) = rule.metric.measure(Observed::reading(reading)) else { continue };
         if !values.keys().any(|instance| instance.is_named(named)) {
-            let kind = rule.metric.spec().scope.label().unwrap_or_default();
             let warning = format!("{kind} {named}: an <alert> names it, but {there_is_none}");
             if !warnings.contains(&warning) {
                 warnings.push(warning);

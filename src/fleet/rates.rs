@@ -115,8 +115,9 @@ impl Rates {
     pub(super) fn of_window(report: &Report, left_out: &mut LeftOut) -> Self {
         if let Some(further @ 1..) = report.interfaces.len().checked_sub(MOST_INSTANCES) {
             let all = report.interfaces.len();
-            let why = format_args!("{further} of {all} have no rates: {MOST_INSTANCES} of a client are kept");
-            left_out.add(&InvalidReading::new("further network interfaces", why));
+            left_out.add(format!(
+                "further network interfaces: {further} of {all} have no rates: {MOST_INSTANCES} of a client are kept"
+            ));
         }
         let mut percent = |part: String, percent: Option<f64>| {
             let measured = Percent::measured(percent?).map_err(|error| InvalidReading::new(&part, error));

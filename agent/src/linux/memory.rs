@@ -15,7 +15,7 @@ use super::{counters::number, mounts::Line};
 /// Whether a container sees a memory file of its own, which lxcfs mounts over that of the kernel. The cache of ZFS is that of
 /// the host then.
 pub(crate) fn is_of_container(mountinfo: &[u8]) -> bool {
-    mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).any(|line| line.point == b"/proc/meminfo")
+    Line::all(mountinfo).any(|line| line.point == b"/proc/meminfo")
 }
 
 /// The memory of a cgroup.
@@ -103,15 +103,14 @@ pub(crate) fn limits(cgroups: &str, mountinfo: &[u8], total_bytes: u64) -> Vec<L
 /// counts those of the whole machine in `/proc/vmstat`, which a container sees, too. Only the root of all cgroups has no such
 /// file.
 pub(crate) fn oom_kills_of_container(mountinfo: &[u8]) -> Option<u64> {
-    let mut lines = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse);
-    let top = lines.find(|line| line.kind == b"cgroup2")?.point;
+    let top = Line::all(mountinfo).find(|line| line.kind == b"cgroup2")?.point;
     number(&fs::read_to_string(Path::new(OsStr::from_bytes(&top)).join("memory.events")).ok()?, "oom_kill")
 }
 
 /// The cgroups of this process, from the innermost to the outermost that can be seen.
 fn directories(cgroups: &str, mountinfo: &[u8]) -> Vec<(Version, PathBuf)> {
     let mut found = Vec::new();
-    for line in mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse) {
+    for line in Line::all(mountinfo) {
         let version = match line.kind {
             b"cgroup2" => Version::Two,
             b"cgroup" if line.has_option(b"memory") => Version::One,

@@ -89,15 +89,14 @@ const LAYERS: &[&[u8]] = &[b"aufs", b"fuse.fuse-overlayfs", b"overlay"];
 /// `fstab` is the text of `/etc/fstab`, empty if there is none. Takes time in proportion to the length of the table,
 /// apart from sorting.
 pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], max: usize) -> Selection {
-    let lines: Vec<Line<'_>> = mountinfo.split(|byte| *byte == b'\n').filter_map(Line::parse).collect();
+    let lines: Vec<Line<'_>> = Line::all(mountinfo).collect();
     let visible = tree::visible(&lines);
     let wanted = Wanted::parse(fstab);
     let has_root = lines.iter().any(|line| line.point == b"/");
     let named: HashSet<&[u8]> = named.iter().map(|point| without_last_slash(point.as_bytes())).collect();
-    let is_named = |line: &Line<'_>| named.contains(&*line.point);
     // The best line of each file system, by the number of its device.
     let mut best: HashMap<Device, usize> = HashMap::new();
-    let mut worth = vec![false; lines.len()];
+    let mut worth = HashSet::new();
     for (order, line) in lines.iter().enumerate() {
         let is_layer = LAYERS.contains(&line.kind) && line.point != b"/";
         if is_layer
@@ -113,21 +112,17 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], 
         if lines.get(*chosen).is_none_or(|known| rank(line) <= rank(known)) {
             *chosen = order;
         }
-        if let Some(worth) = worth.get_mut(order) {
-            *worth = is_named(line);
+        if named.contains(&*line.point) {
+            worth.insert(order);
         }
     }
-    for order in best.into_values() {
-        if let Some(worth) = worth.get_mut(order) {
-            *worth = true;
-        }
-    }
+    worth.extend(best.into_values());
     let mut chosen = vec![false; lines.len()];
     let mut left = max;
     let mut omitted = 0;
     for importance in Importance::ALL {
         for (order, line) in lines.iter().enumerate() {
-            if Importance::of(line) != importance || worth.get(order) != Some(&true) {
+            if Importance::of(line) != importance || !worth.contains(&order) {
                 continue;
             }
             match (left.checked_sub(1), chosen.get_mut(order)) {

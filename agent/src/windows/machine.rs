@@ -10,12 +10,13 @@ use fleetsweep_agent::{
     report::{Commit, Counters, Host, Interface, Memory, Report},
     request::Request,
 };
-use sysinfo::{Networks, System};
+use sysinfo::{NetworkData, Networks, System};
 
 use super::{
     api::{
         self,
         counters::{PAGE_FILES, PERFORMANCE, of_system},
+        links::{self, Link},
         volumes,
     },
     counters, disks, events, services, usage,
@@ -111,25 +112,28 @@ fn host(warnings: &mut Warnings) -> Host {
 
 fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
     // Without them, traffic has no share of the link.
-    let links = api::links::links().unwrap_or_default();
+    let links = links::all().unwrap_or_default();
     let mut interfaces: Vec<Interface> = Networks::new_with_refreshed_list()?
         .iter()
-        .map(|(name, counters)| (name.to_string_lossy(), counters))
-        .map(|(name, counters)| (links.iter().find(|link| link.name == name), name, counters))
-        .map(|(link, name, counters)| Interface {
-            index: link.map(|link| link.index),
-            received_bytes: counters.total_received(),
-            sent_bytes: counters.total_transmitted(),
-            received_packets: Some(counters.total_packets_received()),
-            sent_packets: Some(counters.total_packets_transmitted()),
-            received_errors: Some(counters.total_errors_on_received()),
-            sent_errors: Some(counters.total_errors_on_transmitted()),
-            speed_mbit: link.and_then(|link| counters::speed_mbit(link.bits_per_second)),
-            is_loopback: name.starts_with(LOOPBACK),
-            name: name.into_owned(),
-            ..Interface::default()
-        })
+        .map(|(name, data)| interface(name.to_string_lossy().into_owned(), data, &links))
         .collect();
     interfaces.sort_by(|one, other| (one.is_loopback, &one.name).cmp(&(other.is_loopback, &other.name)));
     Ok(interfaces)
+}
+
+fn interface(name: String, data: &NetworkData, links: &[Link]) -> Interface {
+    let link = links.iter().find(|link| link.name == name);
+    Interface {
+        index: link.map(|link| link.index),
+        received_bytes: data.total_received(),
+        sent_bytes: data.total_transmitted(),
+        received_packets: Some(data.total_packets_received()),
+        sent_packets: Some(data.total_packets_transmitted()),
+        received_errors: Some(data.total_errors_on_received()),
+        sent_errors: Some(data.total_errors_on_transmitted()),
+        speed_mbit: link.and_then(|link| counters::speed_mbit(link.bits_per_second)),
+        is_loopback: name.starts_with(LOOPBACK),
+        name,
+        ..Interface::default()
+    }
 }

@@ -322,7 +322,7 @@ impl Pipeline {
     /// Adds a warning to the reading for each rule that cannot apply.
     fn add_warnings(client: &Client, collection: &mut Collection) {
         let Ok(received) = &mut collection.outcome else { return };
-        let warnings = judge::warnings_of_absent(&client.rules, Observation::Reading(&received.reading));
+        let warnings = judge::warnings_of_absent(&client.rules, &received.reading);
         received.reading.add_warnings(warnings);
     }
 

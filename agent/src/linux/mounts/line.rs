@@ -40,8 +40,13 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// The lines of `/proc/self/mountinfo`, without those of another form.
+    pub(crate) fn all(mountinfo: &'a [u8]) -> impl Iterator<Item = Self> {
+        mountinfo.split(|byte| *byte == b'\n').filter_map(Self::parse)
+    }
+
     /// `36 35 98:0 /root /point options [optional]... - kind source options`
-    pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
         const SEPARATOR: &[u8] = b" - ";
         let at = line.windows(SEPARATOR.len()).position(|bytes| bytes == SEPARATOR)?;
         let (mount, system) = (line.get(..at)?, line.get(at + SEPARATOR.len()..)?);

@@ -17,7 +17,7 @@ pub(in crate::windows) struct Link {
 }
 
 /// All interfaces.
-pub(in crate::windows) fn links() -> io::Result<Vec<Link>> {
+pub(in crate::windows) fn all() -> io::Result<Vec<Link>> {
     let mut table: *mut MIB_IF_TABLE2 = ptr::null_mut();
     // SAFETY: the pointer lives through the call, which sets it to a table of its own.
     match unsafe { GetIfTable2(&mut table) } {

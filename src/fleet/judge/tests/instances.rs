@@ -77,7 +77,7 @@ fn a_rule_for_what_the_client_does_not_have_is_a_warning() {
             reading.silent_mounts = vec!["/silent".to_owned()];
             change(reading);
         });
-        assert_eq!(warnings_of_absent(&rules, Observation::Reading(&reading)), expected);
+        assert_eq!(warnings_of_absent(&rules, &reading), expected);
     };
     let vra = "mount /vra: an <alert> names it, but no file system that can be written is mounted there";
     let eth7 = "interface eth7: an <alert> names it, but there is none with this name";
