@@ -687,16 +687,30 @@ fn what_only_some_rules_need_is_asked_for() {
     let asked = |alerts: &str| {
         let loaded = valid(&format!("<config><client ip='10.0.0.1' username='o'>{alerts}</client></config>"));
         let questions = crate::fleet::rule::questions(&loaded.config.clients[0].rules, &[]).unwrap();
-        (questions.units, questions.processes().to_vec())
+        (questions.units, questions.processes().to_vec(), questions.mounts().to_vec())
     };
-    assert_eq!(asked("<alert type='disk' limit='9%'/><alert type='temperature' limit='80°C'/>"), (false, vec![]));
+    assert_eq!(
+        asked("<alert type='disk' limit='9%'/><alert type='temperature' limit='80°C'/>"),
+        (false, vec![], vec![])
+    );
+    assert_eq!(
+        asked(
+            "<alert type='disk' mount='/var' limit='9%'/><alert type='inodes' mount='/var' limit='9%'/>\
+             <alert type='disk-full' mount='/srv/' limit='9d'/><alert type='network' interface='eth0' limit='9'/>"
+        ),
+        (false, vec![], vec!["/var".to_owned(), "/srv/".to_owned()])
+    );
     assert_eq!(
         asked(
             "<alert type='units' limit='0' exclude='getty@*'/><alert type='processes' name='nginx' limit='3'/>\
              <alert type='few-processes' name='nginx' limit='1'/><alert type='few-processes' name='java' limit='1'/>"
         ),
-        (true, vec!["nginx".to_owned(), "java".to_owned()])
+        (true, vec!["nginx".to_owned(), "java".to_owned()], vec![])
     );
+    // Mounts for which there is no space left are no error.
+    let many: String =
+        (0..30).map(|n| format!("<alert type='disk' mount='/{}{n}' limit='3%'/>", "x".repeat(90))).collect();
+    assert_eq!(asked(&many).2.len(), 21);
     let many: String =
         (0..30).map(|n| format!("<alert type='processes' name='{}{n}' limit='3'/>", "x".repeat(90))).collect();
     let problems = errors(&format!("<config><client ip='10.0.0.1' username='o'>{many}</client></config>"));

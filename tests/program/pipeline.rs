@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 
+use fleetsweep::demo::Behaviour;
 use support::{Exim, EximOptions, Fleetsweep, Sshd, SshdOptions, Trial, free_port, wait_until};
 
-use crate::site::{Config, OVER, SOON, UNDER, document, mails, number, once, program, sql};
+use crate::site::{Config, Fleet, OVER, SOON, UNDER, document, mails, number, once, program, sql};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
+        needs() => an_alert_on_what_a_client_does_not_have_is_a_warning;
         needs(Sshd, Exim, Root) =>
             an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone,
             an_alert_is_mailed_once_and_its_end_once,
@@ -38,6 +40,17 @@ async fn servers() -> (Sshd, Exim) {
 async fn subjects(exim: &Exim, count: usize) -> Vec<String> {
     wait_until("the mails to be delivered", SOON, async || exim.mails().len() >= count).await;
     exim.mails().into_iter().map(|mail| mail.subject).collect()
+}
+
+async fn an_alert_on_what_a_client_does_not_have_is_a_warning() {
+    let fleet = Fleet::of(&[Behaviour::Healthy]).await;
+    let rules = r#"<alert type="disk" mount="/no/such/mount" limit="0%"/><alert type="disk" mount="/" limit="100%"/>"#;
+    fleet.program.write_config(&fleet.config(rules).text());
+    let outcome = fleet.program.run(["--once", "-vv"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    let said: Vec<&str> = outcome.stderr.lines().filter(|line| line.contains("an <alert> names it")).collect();
+    let warning = "mount /no/such/mount: an <alert> names it, but no file system that can be written is mounted there";
+    assert!(said.len() == 1 && said[0].contains(warning), "{outcome:#?}");
 }
 
 async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() {

@@ -414,6 +414,20 @@ fn a_percentage_of_the_window_that_is_impossible_is_left_out_with_a_warning() {
     }
 }
 
+#[test]
+fn interfaces_beyond_those_that_are_kept_are_a_warning() {
+    let mut report = first();
+    let interface = |number| Interface { name: format!("veth{number}"), ..Interface::default() };
+    for (count, expected) in [
+        (64, &[][..]),
+        (70, &["further network interfaces: 6 of 70 have no rates: 64 of a client are kept".to_owned()]),
+    ] {
+        report.interfaces = (0..count).map(interface).collect();
+        let reading = Reading::from_report(&report, 0);
+        assert_eq!((reading.rates.interfaces.len(), &*reading.warnings), (64, expected));
+    }
+}
+
 /// A number of any size: around the places where counters wrap, and small ones.
 fn some_count() -> impl Strategy<Value = u64> {
     prop_oneof![any::<u64>(), 0..100_000_u64, (1_u64 << 32) - 50_000..(1 << 32) + 50_000, Just(u64::MAX), Just(0)]
