@@ -1,6 +1,7 @@
 //! Gathers the report of a Linux machine. Each part is read by one of the modules below, which omits what it cannot
 //! read and adds a warning.
 
+mod container;
 mod counters;
 mod events;
 mod file_systems;
@@ -20,6 +21,7 @@ mod usage;
 
 use std::{fs, path::Path, thread, time::Instant};
 
+use container::Container;
 use fleetsweep_agent::{
     report::{MAX_FILE_SYSTEMS, Memory, Report, Warning},
     request::Request,
@@ -91,11 +93,10 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         Err(why) => warnings.add("processes", why),
     }
     report.interfaces = end.interfaces(&begin, &mut warnings);
-    let mut counters = end.counters(&begin, &mut warnings);
-    if let Some(kills) = memory::oom_kills_of_container(mountinfo.as_deref().unwrap_or_default()) {
-        // The log of the kernel also names those of other containers.
-        counters.oom_kills = Some(kills);
-    } else if counters.oom_kills.is_some_and(|kills| kills > 0) {
+    let container = mountinfo.as_deref().and_then(Container::of);
+    let counters = end.counters(&begin, container.as_ref(), &mut warnings);
+    // In a container, the log of the kernel also names the processes of others.
+    if container.is_none() && counters.oom_kills.is_some_and(|kills| kills > 0) {
         report.oom_victims = oom::victims();
     }
     report.counters = Some(counters);

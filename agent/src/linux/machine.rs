@@ -7,6 +7,7 @@ use fleetsweep_agent::report::{Counters, Cpu, Disk, Interface, Resource};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
+    container::Container,
     counters::{self, Device},
     read,
 };
@@ -71,14 +72,15 @@ impl Snapshot {
 
     /// The other counters. If the start of the machine cannot be identified, it has no name, and only the values of the
     /// window can be used.
-    pub(crate) fn counters(&self, before: &Self, warnings: &mut Warnings) -> Counters {
+    pub(crate) fn counters(&self, before: &Self, container: Option<&Container>, warnings: &mut Warnings) -> Counters {
         let boot_id = read(warnings, "identity of the start", "/proc/sys/kernel/random/boot_id").unwrap_or_default();
         // Kernels without these files exist.
         let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
-        let pressure = |resource: Resource| {
+        let of_machine = |resource: Resource| {
             let text = fs::read_to_string(format!("/proc/pressure/{}", resource.word())).ok()?;
             counters::pressure(resource, &text).ok()
         };
+        let pressure = |resource| container.map_or_else(|| of_machine(resource), |own| own.pressure(resource));
         let stat = self.stat.as_deref().unwrap_or_default();
         Counters {
             boot_id: boot_id.trim().to_owned(),
@@ -87,7 +89,7 @@ impl Snapshot {
             context_switches: counters::number(stat, "ctxt"),
             page_faults: counters::number(&vmstat, "pgfault"),
             major_page_faults: counters::number(&vmstat, "pgmajfault"),
-            oom_kills: counters::number(&vmstat, "oom_kill"),
+            oom_kills: container.map_or_else(|| counters::number(&vmstat, "oom_kill"), Container::oom_kills),
             disks: self.disks(before, warnings),
             pressure: Resource::ALL.into_iter().filter_map(pressure).collect(),
         }

@@ -99,14 +99,6 @@ pub(crate) fn limits(cgroups: &str, mountinfo: &[u8], total_bytes: u64) -> Vec<L
         .collect()
 }
 
-/// How many processes of this container were killed because its memory ran out; `None` outside of a container. The kernel
-/// counts those of the whole machine in `/proc/vmstat`, which a container sees, too. Only the root of all cgroups has no such
-/// file.
-pub(crate) fn oom_kills_of_container(mountinfo: &[u8]) -> Option<u64> {
-    let top = Line::all(mountinfo).find(|line| line.kind == b"cgroup2")?.point;
-    number(&fs::read_to_string(Path::new(OsStr::from_bytes(&top)).join("memory.events")).ok()?, "oom_kill")
-}
-
 /// The cgroups of this process, from the innermost to the outermost that can be seen.
 fn directories(cgroups: &str, mountinfo: &[u8]) -> Vec<(Version, PathBuf)> {
     let mut found = Vec::new();
@@ -247,20 +239,6 @@ mod tests {
             let found: Vec<_> = directories(cgroups, mounts.as_bytes()).into_iter().map(|(_, path)| path).collect();
             assert_eq!(found, expected.iter().map(PathBuf::from).collect::<Vec<_>>(), "{cgroups}");
         }
-    }
-
-    #[test]
-    fn kills_are_those_of_the_container() {
-        let folder = tempfile::tempdir().unwrap();
-        let mounts = format!("30 24 0:26 / {} rw - cgroup2 cgroup2 rw,nsdelegate\n", folder.path().display());
-        let check =
-            |mounts: &str, expected| assert_eq!(oom_kills_of_container(mounts.as_bytes()), expected, "{mounts}");
-        check(&mounts, None);
-        fs::write(folder.path().join("memory.events"), "low 0\nhigh 7\nmax 5\noom 3\noom_kill 2\noom_group_kill 1\n")
-            .unwrap();
-        check(&mounts, Some(2));
-        check(&mounts.replace("cgroup2", "tmpfs"), None);
-        check("", None);
     }
 
     #[test]
