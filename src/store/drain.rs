@@ -1,5 +1,8 @@
 //! Stores what waits in the spool, in order, while more may come in. [`super::writer`] decides when.
 //!
+//! At most one change comes in for two that are stored, so that there is an end, however slow the database is. The others stay in
+//! the queue, and sweeps slow down to the speed of the database.
+//!
 //! A batch from the spool is one transaction, in which the database also notes how far it has come. Killed at any
 //! point, and whichever answer is lost, the database says what is stored already
 //! ([`progress`](super::spool::progress)).
@@ -19,11 +22,11 @@ use super::{
     write::Write,
 };
 
-/// How long a transaction from the spool runs before new changes are received: longer than most take. Otherwise more
-/// changes could come in than are stored.
+/// How long a transaction from the spool runs before new changes are received: longer than most take. Keeping each change
+/// would slow it down.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// After this many transactions from the spool, new changes are received, so that fewer come in than are stored.
+/// After this many transactions from the spool, new changes are received, also if each was short.
 const TRANSACTIONS_A_TURN: u32 = 4;
 
 /// The parts of the writer that are needed for this.
@@ -33,13 +36,24 @@ pub(super) struct Drain<'a> {
     pub(super) queue: &'a mut WriteQueue,
     /// The number of stored changes.
     pub(super) stored: u64,
+    /// The number of changes that came in.
+    received: u64,
 }
 
-impl Drain<'_> {
+impl<'a> Drain<'a> {
+    pub(super) fn new(
+        connection: &'a mut WriteConnection,
+        outage: &'a mut OutageSpool,
+        queue: &'a mut WriteQueue,
+    ) -> Self {
+        Self { connection, outage, queue, stored: 0, received: 0 }
+    }
+
     /// Stores all waiting changes.
     pub(super) async fn run(&mut self) -> Result<(), StoreError> {
         for turn in 1_u32.. {
-            if turn % TRANSACTIONS_A_TURN == 0 && self.queue.receive_at_once() {
+            if turn % TRANSACTIONS_A_TURN == 0 && self.queue.receive_at_once(room(self.stored, self.received)) {
+                self.received += self.queue.batch.len() as u64;
                 self.outage.keep_received(self.queue).await;
             }
             let size = self.connection.batch_size();
@@ -109,11 +123,13 @@ impl Drain<'_> {
         let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
         let mut receives = false;
         let ended = loop {
+            let room = room(self.stored + writes.len() as u64, self.received);
             tokio::select! {
                 biased;
                 ended = &mut commit => break ended,
                 () = &mut head_start, if !receives => receives = true,
-                () = self.queue.receive(MOST), if receives && self.queue.is_open => {
+                () = self.queue.receive(room), if receives && room > 0 && self.queue.is_open => {
+                    self.received += self.queue.batch.len() as u64;
                     // The transaction continues while this waits for the disk.
                     let mut keeping = std::pin::pin!(self.outage.keep_received(self.queue));
                     tokio::select! {
@@ -149,7 +165,43 @@ impl Drain<'_> {
     }
 }
 
+/// How many changes may come in when so many have been stored, and so many have come in.
+fn room(stored: u64, received: u64) -> usize {
+    usize::try_from((stored / 2).saturating_sub(received)).unwrap_or(MOST).min(MOST)
+}
+
 /// Whether one of the changes is the reason. A full disk is not.
 fn is_fault_of_a_change(error: &StoreError) -> bool {
     error.kind.may_concern_one_record() && !error.kind.will_pass()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// With more changes at any time than come in, and batches of any size.
+        #[test]
+        fn there_is_an_end_however_fast_changes_come_in(
+            begun_with in 1_u64..100_000,
+            batches in prop::collection::vec(1_u64..=MOST as u64, 1..50),
+        ) {
+            let (mut stored, mut received) = (0, 0);
+            for batch in batches.into_iter().cycle() {
+                let waiting = begun_with + received - stored;
+                if waiting == 0 {
+                    break;
+                }
+                // While the transaction runs.
+                let batch = batch.min(waiting);
+                let come_in = room(stored + batch, received) as u64;
+                prop_assert!(come_in <= batch);
+                received += come_in;
+                stored += batch;
+            }
+            prop_assert!(stored < 2 * begun_with + MOST as u64, "{stored} of {begun_with}");
+        }
+    }
 }

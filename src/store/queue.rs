@@ -62,9 +62,9 @@ impl WriteQueue {
         self.take_out_closers();
     }
 
-    /// Takes all changes that are there. Returns whether there are any.
-    pub(super) fn receive_at_once(&mut self) -> bool {
-        while self.batch.len() < MOST
+    /// Takes at most so many of the changes that are there. Returns whether there are any.
+    pub(super) fn receive_at_once(&mut self, most: usize) -> bool {
+        while self.batch.len() < most
             && let Ok(request) = self.requests.try_recv()
         {
             self.batch.push(request);

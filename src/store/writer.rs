@@ -62,8 +62,7 @@ impl Writer {
     /// Stores what an earlier run left in the spool. Returns the number of changes.
     pub(super) async fn drain_left(&mut self) -> Result<u64, StoreError> {
         let mut queue = WriteQueue::closed();
-        let mut drain =
-            Drain { connection: &mut self.connection, outage: &mut self.outage, queue: &mut queue, stored: 0 };
+        let mut drain = Drain::new(&mut self.connection, &mut self.outage, &mut queue);
         drain.run().await?;
         Ok(drain.stored)
     }
@@ -157,7 +156,7 @@ impl Writer {
         let mut stored = 0;
         let result = match self.connection.reopen().await {
             Ok(()) => {
-                let mut drain = Drain { connection: &mut self.connection, outage: &mut self.outage, queue, stored: 0 };
+                let mut drain = Drain::new(&mut self.connection, &mut self.outage, queue);
                 let result = drain.run().await;
                 stored = drain.stored;
                 result

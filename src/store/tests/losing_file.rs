@@ -243,10 +243,6 @@ async fn what_was_answered_is_there_once_however_often_the_file_comes_and_goes()
             while !stop.load(Ordering::Relaxed) {
                 store.record(plain(number)).await.unwrap();
                 number += 1;
-                if store.is_away() {
-                    // Until the file is looked for again, thousands more would wait and say nothing more.
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
             }
             number
         }
