@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
@@ -16,19 +17,20 @@ const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs
 /// The largest file that is accepted as an agent. Real ones are much smaller.
 const MAX_IMAGE_BYTES: u64 = 64 << 20;
 
-/// An agent for one platform. Cheap to clone: all clones share the image.
-#[derive(Clone, PartialEq, Eq)]
+/// An agent for one platform. Cheap to clone: all clones share the image and its checksums.
+#[derive(Clone)]
 pub struct Agent {
     /// The target it is compiled for, e.g. `x86_64-unknown-linux-gnu`.
     pub triple: String,
     /// The executable file.
     pub image: Bytes,
-    /// The file name on a client: `agent-` and 16 digits of the SHA-256 of the content, so that another version has
-    /// another name.
-    pub name: String,
-    /// The first number that `cksum` prints for the file. It detects a damaged file but not a forged one; the private
-    /// directory protects against that.
-    pub cksum: u32,
+    /// Computed when the agent is first delivered: most commands deliver none, and no sweep delivers all.
+    checksums: Arc<OnceLock<Checksums>>,
+}
+
+struct Checksums {
+    sha256: String,
+    cksum: u32,
 }
 
 /// The agents by platform. Those of a directory take precedence over the embedded ones.
@@ -67,22 +69,34 @@ const MAX_VERSION_BYTES: usize = 64;
 
 impl Agent {
     fn new(triple: &str, image: Bytes) -> Self {
-        let digest = Sha256::digest(&image);
-        let name = digest.iter().take(8).fold(String::from("agent-"), |name, byte| format!("{name}{byte:02x}"));
-        let crc = Crc::<u32>::new(&CRC_32_CKSUM);
-        let mut cksum = crc.digest();
-        cksum.update(&image);
-        // POSIX appends the length, lowest byte first, without leading zeros.
-        let length = image.len().to_le_bytes();
-        let digits = length.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        cksum.update(length.get(..digits).unwrap_or_default());
-        Self { triple: triple.to_owned(), cksum: cksum.finalize(), image, name }
+        Self { triple: triple.to_owned(), image, checksums: Arc::default() }
+    }
+
+    fn checksums(&self) -> &Checksums {
+        self.checksums.get_or_init(|| Checksums {
+            sha256: Sha256::digest(&self.image).iter().map(|byte| format!("{byte:02x}")).collect(),
+            cksum: cksum(&self.image),
+        })
     }
 
     /// The SHA-256 of the file, as `sha256sum` prints it.
     #[must_use]
-    pub fn sha256(&self) -> String {
-        Sha256::digest(&self.image).iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn sha256(&self) -> &str {
+        &self.checksums().sha256
+    }
+
+    /// The first number that `cksum` prints for the file. It detects a damaged file but not a forged one; the private
+    /// directory protects against that.
+    #[must_use]
+    pub fn cksum(&self) -> u32 {
+        self.checksums().cksum
+    }
+
+    /// The file name on a client: `agent-` and 16 digits of the SHA-256 of the content, so that another version has
+    /// another name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("agent-{}", self.sha256().get(..16).unwrap_or_default())
     }
 
     /// The version in the file; `None` if it is not one of our agents.
@@ -107,12 +121,19 @@ impl Agent {
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agent")
-            .field("triple", &self.triple)
-            .field("name", &self.name)
-            .field("bytes", &self.image.len())
-            .finish()
+        f.debug_struct("Agent").field("triple", &self.triple).field("bytes", &self.image.len()).finish_non_exhaustive()
     }
+}
+
+/// The CRC of POSIX. It includes the length, lowest byte first, without leading zeros.
+fn cksum(content: &[u8]) -> u32 {
+    let crc = Crc::<u32>::new(&CRC_32_CKSUM);
+    let mut digest = crc.digest();
+    digest.update(content);
+    let length = content.len().to_le_bytes();
+    let digits = length.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    digest.update(length.get(..digits).unwrap_or_default());
+    digest.finalize()
 }
 
 impl Agents {
@@ -245,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let agents = Agents::embedded();
         let agent = agents.lookup("Linux x86_64\n").unwrap();
-        let path = folder.path().join(&agent.name);
+        let path = folder.path().join(agent.name());
         fs::write(&path, &agent.image).unwrap();
         // Executed by a shell, because this process may still have the file open for writing.
         let script = format!("chmod 700 '{0}' && exec '{0}' --version", path.display());
@@ -278,14 +299,14 @@ mod tests {
             fs::write(&path, content).unwrap();
             let output = Command::new("cksum").arg(&path).output().unwrap();
             let agent = Agent::new(HERE, Bytes::copy_from_slice(content));
-            let line = format!("{} {} {}\n", agent.cksum, content.len(), path.display());
+            let line = format!("{} {} {}\n", agent.cksum(), content.len(), path.display());
             assert_eq!(String::from_utf8_lossy(&output.stdout), line);
         }
     }
 
     #[test]
     fn names_are_the_contents_own() {
-        let name = |content: &'static [u8]| Agent::new(HERE, Bytes::from_static(content)).name;
+        let name = |content: &'static [u8]| Agent::new(HERE, Bytes::from_static(content)).name();
         assert_eq!(name(b"abc"), "agent-ba7816bf8f01cfea");
         assert_ne!(name(b"abc"), name(b"abd"));
     }

@@ -45,7 +45,7 @@ fn list(agents: &[&Agent]) -> String {
             agent.triple.clone(),
             agent.version().unwrap_or("unknown").to_owned(),
             agent.image.len().to_string(),
-            agent.sha256(),
+            agent.sha256().to_owned(),
         ]);
     }
     for column in table.column_iter_mut() {

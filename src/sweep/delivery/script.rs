@@ -114,9 +114,9 @@ pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
         AgentKeeping::Remove => "remove",
     };
     let Visit { agent, .. } = visit;
-    let (size, cksum, unusable) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(visit.unusable));
-    let path = encoded(visit.path);
-    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unusable, visit.request, &path];
+    let (size, cksum, unusable) = (agent.image.len().to_string(), agent.cksum().to_string(), numbers(visit.unusable));
+    let (name, path) = (agent.name(), encoded(visit.path));
+    let rest = [keeping, &unix.system, &unix.machine, &name, &size, &cksum, &unusable, visit.request, &path];
     command(RUN, fresh_nonce(), &directory(visit.username), &rest)
 }
 
