@@ -35,7 +35,8 @@ async fn a_demo_shows_its_fleet_and_its_sweep_to_the_end() {
         let session = Session::before_the_start(&site, TerminalOptions::of_size(columns, rows)).await;
         session.start("--demo 12").await;
         let screen = session.is_swept().await;
-        for shown in ["sweep #1", "Clients 12", "Fleet map", "LIVE", "✗ failed", "■ ok", "silent-12", "? help"] {
+        // The number of the sweep is that of the last one: the interval of a demo is shorter than its sweep on a busy machine.
+        for shown in ["sweep #", "Clients 12", "Fleet map", "LIVE", "✗ failed", "■ ok", "silent-12", "? help"] {
             assert!(screen.contains(shown), "{shown} is not on the screen of {columns}x{rows}:\n{screen}");
         }
         // Failed clients come first, and one of them is selected at the start.
