@@ -126,7 +126,9 @@ fn measure_file_systems(
     let of_files = patience::of_files(request.deadline);
     let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
     let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
-    let mut selection = mounts::worth_reporting(mountinfo, &fstab, request.questions.mounts(), MAX_FILE_SYSTEMS);
+    let upper = mounts::upper_directory(mountinfo).and_then(|path| file_systems::device_of(&path).ok());
+    let named = request.questions.mounts();
+    let mut selection = mounts::worth_reporting(mountinfo, &fstab, named, upper, MAX_FILE_SYSTEMS);
     if let Ok(device) = file_systems::device_of(Path::new("/")) {
         selection.add_confined_root(device, MAX_FILE_SYSTEMS);
     }

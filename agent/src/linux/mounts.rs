@@ -86,9 +86,15 @@ const LAYERS: &[&[u8]] = &[b"aufs", b"fuse.fuse-overlayfs", b"overlay"];
 /// writable one is used, then the one that shows most of it, then the one with the shortest path, and also each of those at
 /// the `named` mount points. If there are more than `max`, the root and disks come first, and memory last.
 ///
-/// `fstab` is the text of `/etc/fstab`, empty if there is none. Takes time in proportion to the length of the table,
-/// apart from sorting.
-pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], max: usize) -> Selection {
+/// `fstab` is the text of `/etc/fstab`, empty if there is none. `upper` is the device of the [`upper_directory`], of whose
+/// file system the root is then a further mount. Takes time in proportion to the length of the table, apart from sorting.
+pub(crate) fn worth_reporting(
+    mountinfo: &[u8],
+    fstab: &[u8],
+    named: &[String],
+    upper: Option<Device>,
+    max: usize,
+) -> Selection {
     let lines: Vec<Line<'_>> = Line::all(mountinfo).collect();
     let visible = tree::visible(&lines);
     let wanted = Wanted::parse(fstab);
@@ -107,7 +113,8 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], 
             continue;
         }
         let rank = |line: &Line<'_>| (line.is_read_only, line.root.len(), line.point.len());
-        let chosen = best.entry(line.device).or_insert(order);
+        let device = if line.point == b"/" { upper.unwrap_or(line.device) } else { line.device };
+        let chosen = best.entry(device).or_insert(order);
         // Of equal ones the last, because it may hide another.
         if lines.get(*chosen).is_none_or(|known| rank(line) <= rank(known)) {
             *chosen = order;
@@ -140,6 +147,14 @@ pub(crate) fn worth_reporting(mountinfo: &[u8], fstab: &[u8], named: &[String], 
         point: OsString::from_vec(line.point).into(),
     });
     Selection { mounts: mounts.collect(), omitted, has_root }
+}
+
+/// The directory with what was changed in the root, if the root is an overlay. Its size is that of the root. In a container,
+/// it is a path outside of it.
+pub(crate) fn upper_directory(mountinfo: &[u8]) -> Option<PathBuf> {
+    let root = Line::all(mountinfo).filter(|line| line.point == b"/").last()?;
+    let path = root.options.split(|byte| *byte == b',').find_map(|option| option.strip_prefix(b"upperdir="))?;
+    Some(OsString::from_vec(line::unescape(path)).into())
 }
 
 fn without_last_slash(point: &[u8]) -> &[u8] {

@@ -11,7 +11,7 @@ fn check(table: &str, expected: &[(&str, &str)]) {
 
 #[track_caller]
 fn check_with(table: &str, fstab: &str, expected: &[(&str, &str)]) {
-    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], 512);
+    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], None, 512);
     let mounts: Vec<_> = selection.mounts.iter().map(|mount| (mount.point.to_str().unwrap(), &*mount.kind)).collect();
     assert_eq!((mounts.as_slice(), selection.omitted), (expected, 0), "{table}");
 }
@@ -31,7 +31,7 @@ fn the_root_of_a_chroot_is_measured_although_it_is_no_mount() {
         // A root that is left out, because it cannot be written.
         ("27 1 7:1 / / ro - squashfs /dev/loop1 ro\n".to_owned(), of(7, 1), false),
     ] {
-        let mut selection = worth_reporting(table.as_bytes(), b"", &[], 10);
+        let mut selection = worth_reporting(table.as_bytes(), b"", &[], None, 10);
         let before = selection.mounts.len();
         selection.add_confined_root(device, 10);
         let found = selection.mounts.get(before).map(|mount| mount.point.clone());
@@ -88,7 +88,7 @@ fn a_further_mount_of_a_file_system_counts_if_it_is_named() {
         (&["/data/hidden", "/va", "/proc", "var", ""], 9, &["/", "/data"], 0),
     ] {
         let named: Vec<String> = named.iter().map(ToString::to_string).collect();
-        let selection = worth_reporting(table.as_bytes(), b"", &named, max);
+        let selection = worth_reporting(table.as_bytes(), b"", &named, None, max);
         let points: Vec<_> = selection.mounts.iter().map(|mount| mount.point.to_str().unwrap()).collect();
         assert_eq!((points.as_slice(), selection.omitted), (expected, omitted), "{named:?}");
     }
@@ -198,6 +198,36 @@ fn the_root_of_an_image_based_system_is_no_disk_and_its_data_are() {
     check("27 1 0:31 / / rw - overlay overlay rw,lowerdir=/one:/two\n", &[]);
 }
 
+/// On OpenWrt, the one disk that can be written was reported as `/` and as `/overlay`, with an alert for each.
+#[test]
+fn the_file_system_with_the_changes_of_an_overlay_counts_once() {
+    let table = "15 1 0:14 / / rw,noatime - overlay overlayfs:/overlay rw,lowerdir=/,upperdir=/overlay/up\\040per,workdir=/overlay/work\n\
+         16 15 31:5 / /rom ro,relatime - squashfs /dev/root ro\n\
+         17 15 0:12 / /overlay rw,noatime - ubifs ubi0_1 rw\n\
+         18 15 0:13 / /tmp rw - tmpfs tmpfs rw\n";
+    assert_eq!(upper_directory(table.as_bytes()), Some("/overlay/up per".into()));
+    let named = ["/overlay".to_owned()];
+    for (upper, named, expected) in [
+        (Some(Device { major: 0, minor: 12 }), &[][..], &["/", "/tmp"][..]),
+        (Some(Device { major: 0, minor: 12 }), &named[..], &["/", "/overlay", "/tmp"]),
+        // In a container: the directory is outside of it, or another file system has its path.
+        (None, &[], &["/", "/overlay", "/tmp"]),
+        (Some(Device { major: 8, minor: 1 }), &[], &["/", "/overlay", "/tmp"]),
+    ] {
+        let selection = worth_reporting(table.as_bytes(), b"", named, upper, 512);
+        let points: Vec<_> = selection.mounts.iter().map(|mount| mount.point.to_str().unwrap()).collect();
+        assert_eq!(points, expected, "{upper:?} {named:?}");
+    }
+    for (table, expected) in [
+        ("27 1 8:1 / / rw - ext4 /dev/sda1 rw\n", None),
+        ("27 1 0:31 / / rw - overlay overlay rw,lowerdir=/one:/two\n", None),
+        ("27 1 8:1 / / rw - ext4 /dev/sda1 rw\n28 27 0:31 / /x rw - overlay overlay rw,upperdir=/u\n", None),
+        ("27 1 8:1 / / rw - ext4 /dev/sda1 rw\n28 27 0:31 / / rw - overlay overlay rw,upperdir=/u\n", Some("/u")),
+    ] {
+        assert_eq!(upper_directory(table.as_bytes()), expected.map(Into::into), "{table}");
+    }
+}
+
 #[test]
 fn a_root_that_should_be_writable_and_is_not_stays_visible() {
     let table = "27 1 8:1 / / ro - ext4 /dev/sda1 ro\n28 27 8:2 / /my\\040data ro - xfs /dev/sda2 ro\n\
@@ -238,7 +268,7 @@ fn the_time_does_not_grow_with_the_length_of_fstab_for_each_mount() {
         writeln!(fstab, "/dev/x /m/{number} ext4 defaults 0 0").unwrap();
     }
     let begun = Instant::now();
-    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], 512);
+    let selection = worth_reporting(table.as_bytes(), fstab.as_bytes(), &[], None, 512);
     assert_eq!((selection.mounts.len(), selection.omitted), (512, 19_488));
     // The square would take minutes.
     assert!(begun.elapsed() < support::SOON, "{:?}", begun.elapsed());
@@ -255,7 +285,7 @@ fn a_writable_mount_is_preferred_to_a_read_only_one_of_the_same_file_system() {
 #[test]
 fn names_of_any_bytes_are_kept() {
     let table = b"27 1 8:1 / /\xff\\012\\011\"'\\134 rw - ext4 /dev/my\\040disk rw\n";
-    let selection = worth_reporting(table, b"", &[], 512);
+    let selection = worth_reporting(table, b"", &[], None, 512);
     let [mount] = selection.mounts.as_slice() else { panic!("{selection:?}") };
     assert_eq!(mount.point.clone().into_os_string().into_vec(), b"/\xff\n\t\"'\\");
 }
@@ -272,7 +302,7 @@ fn real_disks_come_first_where_the_list_is_cut() {
     }
     table += "26 27 0:7000 / /pool rw - zfs pool rw\n27 1 0:8000 / / rw - overlay overlay rw,upperdir=/u\n";
     let shown = |max| {
-        let Selection { mounts, omitted, .. } = worth_reporting(table.as_bytes(), b"", &[], max);
+        let Selection { mounts, omitted, .. } = worth_reporting(table.as_bytes(), b"", &[], None, max);
         let points: Vec<_> = mounts.iter().map(|mount| mount.point.to_str().unwrap().to_owned()).collect();
         (points, omitted)
     };
@@ -297,7 +327,7 @@ fn the_time_grows_with_the_number_of_mounts_and_not_with_its_square() {
     for shape in shapes {
         let table: String = (0..20_000).map(shape).collect();
         let begun = Instant::now();
-        let selection = worth_reporting(table.as_bytes(), b"", &[], 512);
+        let selection = worth_reporting(table.as_bytes(), b"", &[], None, 512);
         assert!(!selection.mounts.is_empty());
         // The square would take minutes.
         assert!(begun.elapsed() < support::SOON, "{:?}", begun.elapsed());
