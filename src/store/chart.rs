@@ -20,11 +20,12 @@ use crate::fleet::{
 const POINTS: i64 = 400;
 
 /// The time span of one point. Spans are counted from the epoch, so that a point does not move as time passes. A chart
-/// can therefore touch one span more than its length. A point that is about as long as a bucket, or longer, has whole ones:
-/// a year is made of 365 days rather than of 8760 hours.
+/// can therefore touch one span more than its length. A point that has almost half the length of a bucket, or more, is made of
+/// whole ones: a week of 168 hours rather than of 2016 buckets of five minutes, because a server may have to read each of
+/// them from a distant part of the disk.
 fn part(span: Span) -> i64 {
     let shortest = span.milliseconds() / (POINTS - 1) + 1;
-    let bucket_ms = Tier::ALL.into_iter().rev().map(Tier::milliseconds).find(|length| *length <= shortest * 5 / 4);
+    let bucket_ms = Tier::ALL.into_iter().rev().map(Tier::milliseconds).find(|length| *length <= shortest * 5 / 2);
     bucket_ms.map_or(shortest, |length| (shortest + length - 1) / length * length)
 }
 
@@ -270,7 +271,9 @@ mod tests {
 
     #[test]
     fn a_point_has_whole_buckets() {
-        for (span, expected) in [(Span::Week, 30 * 60), (Span::Month, 2 * 3_600), (Span::Year, 86_400)] {
+        for (span, expected) in
+            [(Span::Day, 5 * 60), (Span::Week, 3_600), (Span::Month, 2 * 3_600), (Span::Year, 86_400)]
+        {
             assert_eq!(part(span), expected * 1_000, "{span:?}");
         }
         assert_eq!(part(Span::FiveYears) % Tier::Day.milliseconds(), 0);
@@ -281,8 +284,9 @@ mod tests {
         use {Source::*, Tier::*};
         for (span, expected) in [
             (Span::Hour, [Samples, Buckets(FiveMinutes), Buckets(Hour), Buckets(Day)]),
-            (Span::Day, [Samples, Buckets(FiveMinutes), Buckets(Hour), Buckets(Day)]),
-            (Span::Week, [Buckets(FiveMinutes), Buckets(Hour), Buckets(Day), Samples]),
+            (Span::SixHours, [Samples, Buckets(FiveMinutes), Buckets(Hour), Buckets(Day)]),
+            (Span::Day, [Buckets(FiveMinutes), Buckets(Hour), Buckets(Day), Samples]),
+            (Span::Week, [Buckets(Hour), Buckets(Day), Buckets(FiveMinutes), Samples]),
             (Span::Month, [Buckets(Hour), Buckets(Day), Buckets(FiveMinutes), Samples]),
             (Span::Year, [Buckets(Day), Buckets(Hour), Buckets(FiveMinutes), Samples]),
             (Span::FiveYears, [Buckets(Day), Buckets(Hour), Buckets(FiveMinutes), Samples]),
