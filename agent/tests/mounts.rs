@@ -18,6 +18,7 @@ support::trials! {
     needs(Root) =>
         a_further_mount_of_a_file_system_is_measured_if_it_is_named,
         sizes_and_inodes_are_those_of_df,
+        the_root_and_the_file_system_with_its_changes_count_once,
         what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not,
         real_disks_are_kept_among_hundreds_of_mounts;
 }
@@ -180,6 +181,20 @@ async fn what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_i
     );
     let points: Vec<_> = below(&directory, &report).into_keys().collect();
     assert_eq!(points, ["/broken", "/kept", "/up"]);
+}
+
+async fn the_root_and_the_file_system_with_its_changes_count_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = report_after(
+        &directory,
+        "cd \"$D\"; mkdir up new; mount -t tmpfs -o size=99m x up; mkdir up/u up/w
+         mount -t overlay -o \"lowerdir=/,upperdir=$D/up/u,workdir=$D/up/w\" o new
+         mkdir -p new/proc \"new$D/up\"; mount --rbind /proc new/proc; mount --bind up \"new$D/up\"
+         cp \"$0\" new/agent; exec chroot new /agent \"$1\"",
+    );
+    let systems: Vec<_> =
+        report.file_systems.iter().map(|system| (&*system.mount, &*system.kind, system.total_bytes)).collect();
+    assert_eq!(systems, [("/", "overlay", 99 << 20)]);
 }
 
 async fn real_disks_are_kept_among_hundreds_of_mounts() {
