@@ -243,6 +243,8 @@ async fn what_was_answered_is_there_once_however_often_the_file_comes_and_goes()
             while !stop.load(Ordering::Relaxed) {
                 store.record(plain(number)).await.unwrap();
                 number += 1;
+                // Without a pause, most of the time would pass with storing what waited.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             number
         }
