@@ -1,6 +1,6 @@
 //! Tests as async functions that name the tools they need, and the runner for them.
 
-use std::{pin::Pin, process::ExitCode, time::Duration};
+use std::{panic::resume_unwind, pin::Pin, process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -8,6 +8,9 @@ use crate::{Tool, shared, wait::crowding};
 
 /// The time limit of one test on an idle machine. Its servers end with it.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// The stack of the threads of a test: what the program runs on its main thread, a test runs on these, without optimisation.
+const STACK_BYTES: usize = 8 << 20;
 
 /// How often the load of the machine is checked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,13 +22,22 @@ pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Futur
         if let Some(missing) = needs.iter().find_map(|tool| tool.missing()) {
             return Ok(Completion::ignored_with(missing));
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async {
-            tokio::select! {
-                () = test() => Ok(Completion::Completed),
-                () = deadline() => Err(Failed::from(format!("it did not end within {DEADLINE:?} of an idle machine"))),
-            }
-        })
+        let running = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || run_one(test))?;
+        running.join().unwrap_or_else(|panicked| resume_unwind(panicked))
+    })
+}
+
+fn run_one(test: fn() -> Pin<Box<dyn Future<Output = ()>>>) -> Result<Completion, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            () = test() => Ok(Completion::Completed),
+            () = deadline() => Err(Failed::from(format!("it did not end within {DEADLINE:?} of an idle machine"))),
+        }
     })
 }
 
