@@ -1,5 +1,7 @@
 //! Opens connections to a target: for the writer and for queries. [`super::open`] checks them before they are used.
 
+use std::time::Duration;
+
 use sqlx::{
     Connection as _,
     mysql::MySqlPoolOptions,
@@ -16,6 +18,11 @@ use super::{
 
 /// The connections for queries. More than one, so that a long query does not delay others.
 pub(super) const READS: u32 = 4;
+
+/// How long a connection is kept. A limit would start a task in sqlx 0.9.0 that can run for ever without a pause, when a
+/// connection is returned while the task counts them (sqlx issue 3645). A connection is checked before it is used, so one that
+/// the server has closed is replaced.
+const UNLIMITED: Option<Duration> = None;
 
 /// How many rows SQLite reads before it waits for these to be taken. With few, whoever reads many is woken again and again.
 const READ_AHEAD: usize = 1000;
@@ -35,8 +42,6 @@ pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Po
     // refuse every further transaction on the connection, so the connection is closed. It is not closed for other
     // reasons: closing the last connection removes the write-ahead log, whose removal is monitored.
     let writes = sqlite_pool(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
         .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
         .connect_with(options.clone())
         .await?;
@@ -65,17 +70,49 @@ pub(super) fn to_server(server: &Server, most: u32) -> Pool {
             PgPoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(CONNECT_DEADLINE)
+                .idle_timeout(UNLIMITED)
+                .max_lifetime(UNLIMITED)
                 .connect_lazy_with(options.clone()),
         ),
         Server::MySql(options) => Pool::MySql(
             MySqlPoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(CONNECT_DEADLINE)
+                .idle_timeout(UNLIMITED)
+                .max_lifetime(UNLIMITED)
                 .connect_lazy_with(options.clone()),
         ),
     }
 }
 
 fn sqlite_pool(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * CONNECT_DEADLINE)
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(2 * CONNECT_DEADLINE)
+        .idle_timeout(UNLIMITED)
+        .max_lifetime(UNLIMITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
+
+    use super::*;
+
+    /// A collector was busy for ever with the limits of its connections.
+    #[tokio::test]
+    async fn no_pool_limits_how_long_a_connection_is_kept() {
+        for pool in [
+            to_server(&Server::Postgres(PgConnectOptions::new_without_pgpass()), 2),
+            to_server(&Server::MySql(MySqlConnectOptions::new()), 2),
+            Pool::Sqlite(sqlite_pool(2).connect_lazy_with(SqliteConnectOptions::new())),
+        ] {
+            let limits = match &pool {
+                Pool::Sqlite(pool) => (pool.options().get_idle_timeout(), pool.options().get_max_lifetime()),
+                Pool::Postgres(pool) => (pool.options().get_idle_timeout(), pool.options().get_max_lifetime()),
+                Pool::MySql(pool) => (pool.options().get_idle_timeout(), pool.options().get_max_lifetime()),
+            };
+            assert_eq!(limits, (None, None), "{pool:?}");
+        }
+    }
 }
