@@ -126,7 +126,11 @@ fn measure_file_systems(
     let of_files = patience::of_files(request.deadline);
     let fstab = hanging.ask("fstab", of_files, || fs::read("/etc/fstab").unwrap_or_default());
     let fstab = warnings.keep("/etc/fstab", fstab).unwrap_or_default();
-    let upper = mounts::upper_directory(mountinfo).and_then(|path| file_systems::device_of(&path).ok());
+    let upper = mounts::upper_directory(mountinfo).and_then(|path| {
+        // In a container, its path is that of another directory, which may not answer.
+        let device = hanging.ask("upperdir", of_files, move || file_systems::device_of(&path).ok());
+        warnings.keep("upper directory of /", device).flatten()
+    });
     let named = request.questions.mounts();
     let mut selection = mounts::worth_reporting(mountinfo, &fstab, named, upper, MAX_FILE_SYSTEMS);
     if let Ok(device) = file_systems::device_of(Path::new("/")) {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 support::trials! {
     needs(Root, Fuse) =>
+        a_directory_of_changes_that_never_answers_costs_no_report,
         a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep;
     needs(Root) =>
         a_further_mount_of_a_file_system_is_measured_if_it_is_named,
@@ -117,31 +118,28 @@ async fn sizes_and_inodes_are_those_of_df() {
     assert_eq!(measured.len(), 3);
 }
 
-/// The program behind the mount takes the question and does not answer it. The kernel then ends the thread for no signal.
-async fn a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep() {
-    let directory = tempfile::tempdir().unwrap();
-    let (request, secret) = request();
-    // The program answers the first message (FUSE_INIT), and reads the others.
-    let script = r#"
-        cd "$D"; mkdir hung; exec 5<>/dev/fuse 6<&0
-        mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 hung hung
-        dd bs=1M count=1 of=init <&5 2>/dev/null
-        { printf '\120\000\000\000\000\000\000\000'; tail -c +9 init | head -c 8
-          printf '\007\000\000\000\037\000\000\000'; head -c 56 /dev/zero; } >reply
-        dd bs=1M count=1 if=reply >&5 2>/dev/null
+/// Functions of the shell. `hang DIRECTORY` mounts a file system whose program answers the first message (FUSE_INIT), and reads
+/// the others without an answer. The kernel then ends a thread that asks for no signal. `end` waits until a process has ended
+/// as far as it can.
+const HANGING: &str = r#"
+    hang() {
+        exec 5<>/dev/fuse
+        mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 hung "$1"
+        dd bs=1M count=1 of="$D/init" <&5 2>/dev/null
+        { printf '\120\000\000\000\000\000\000\000'; tail -c +9 "$D/init" | head -c 8
+          printf '\007\000\000\000\037\000\000\000'; head -c 56 /dev/zero; } >"$D/reply"
+        dd bs=1M count=1 if="$D/reply" >&5 2>/dev/null
         dd bs=1M of=/dev/null <&5 2>/dev/null &
         program=$!; exec 5>&-
-        device=$(awk '$5 ~ "/hung$" { print $3 }' /proc/self/mountinfo)
-        for sweep in 1 2 3; do
-            "$0" "$1" <&6 >answer$sweep &
-            until grep -q -e 'END FLEETSWEEP' answer$sweep; do sleep 0.05; done
-            # It ends as far as it can.
-            while read -r line </proc/$!/stat && case $line in *') Z '*) false;; esac; do sleep 0.05; done 2>/dev/null
-        done
-        cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -c -x -e "fs $device" >left || :
-        kill $program; umount -l hung; wait"#;
+    }
+    end() {
+        while read -r line </proc/$1/stat && case $line in *') Z '*) false;; esac; do sleep 0.05; done 2>/dev/null
+    }"#;
+
+/// Runs these commands of a shell, in a mount namespace of its own, with [`HANGING`] and the agent's request as `$1`.
+fn run_beside_a_hanging_file_system(directory: &TempDir, commands: &str, request: &Request) {
     let mut running = support::own_mounts()
-        .args(["timeout", "100", "/bin/sh", "-ec", script])
+        .args(["timeout", "100", "/bin/sh", "-ec", &format!("{HANGING}\n{commands}")])
         .args([env!("CARGO_BIN_EXE_fleetsweep-agent"), &request.to_argument()])
         .env("D", directory.path())
         .env("LC_ALL", "C")
@@ -153,6 +151,22 @@ async fn a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_
     let status = running.wait().unwrap();
     drop(input);
     assert!(status.success(), "{status}");
+}
+
+async fn a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let (request, secret) = request();
+    let commands = r#"
+        cd "$D"; mkdir hung; exec 6<&0; hang hung
+        device=$(awk '$5 ~ "/hung$" { print $3 }' /proc/self/mountinfo)
+        for sweep in 1 2 3; do
+            "$0" "$1" <&6 >answer$sweep &
+            until grep -q -s -e 'END FLEETSWEEP' answer$sweep; do sleep 0.05; done
+            end $!
+        done
+        cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -c -x -e "fs $device" >left || :
+        kill $program; umount -l hung; wait"#;
+    run_beside_a_hanging_file_system(&directory, commands, &request);
     let mount = directory.path().join("hung").to_str().unwrap().to_owned();
     let why = |sweep: &str| {
         let answer = fs::read(directory.path().join(format!("answer{sweep}"))).unwrap();
@@ -164,6 +178,27 @@ async fn a_file_system_that_never_answers_keeps_one_process_and_not_one_of_each_
     let open = "an earlier agent still waits for its answer";
     assert_eq!(["1", "2", "3"].map(why), ["no answer within 1000 ms", open, open]);
     assert_eq!(fs::read_to_string(directory.path().join("left")).unwrap(), "1\n");
+}
+
+/// In a container, the directory is a path of the host, where something else can be mounted.
+async fn a_directory_of_changes_that_never_answers_costs_no_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let (request, secret) = request();
+    let commands = format!(
+        r#"{OVERLAY_ROOT}
+        exec 6<&0; hang "new$D/up"
+        chroot new /agent "$1" <&6 >answer &
+        until grep -q -s -e 'END FLEETSWEEP' answer; do sleep 0.05; done
+        end $!
+        kill $program; umount -l "new$D/up"; wait"#
+    );
+    run_beside_a_hanging_file_system(&directory, &commands, &request);
+    let answer = fs::read(directory.path().join("answer")).unwrap();
+    let report = Report::from_xml(&envelope::open(&answer, &request, &secret).unwrap()).unwrap();
+    assert_eq!(sizes(&report), [("/", "overlay", OVERLAY_BYTES)]);
+    let why =
+        report.warnings.iter().find(|warning| warning.what == "upper directory of /").map(|warning| &*warning.why);
+    assert_eq!(why, Some("no answer within 1000 ms"), "{:?}", report.warnings);
 }
 
 async fn what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not() {
@@ -183,18 +218,23 @@ async fn what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_i
     assert_eq!(points, ["/broken", "/kept", "/up"]);
 }
 
+/// Commands that make an overlay at `new` with the agent, to which a process can be confined. Its changes are below `$D/up`.
+const OVERLAY_ROOT: &str = r#"
+    cd "$D"; mkdir up new; mount -t tmpfs -o size=99m x up; mkdir up/u up/w
+    mount -t overlay -o "lowerdir=/,upperdir=$D/up/u,workdir=$D/up/w" o new
+    mkdir -p new/proc "new$D/up"; mount --rbind /proc new/proc; cp "$0" new/agent"#;
+const OVERLAY_BYTES: u64 = 99 << 20;
+
+/// Mount point, type and size of each file system.
+fn sizes(report: &Report) -> Vec<(&str, &str, u64)> {
+    report.file_systems.iter().map(|system| (&*system.mount, &*system.kind, system.total_bytes)).collect()
+}
+
 async fn the_root_and_the_file_system_with_its_changes_count_once() {
     let directory = tempfile::tempdir().unwrap();
-    let report = report_after(
-        &directory,
-        "cd \"$D\"; mkdir up new; mount -t tmpfs -o size=99m x up; mkdir up/u up/w
-         mount -t overlay -o \"lowerdir=/,upperdir=$D/up/u,workdir=$D/up/w\" o new
-         mkdir -p new/proc \"new$D/up\"; mount --rbind /proc new/proc; mount --bind up \"new$D/up\"
-         cp \"$0\" new/agent; exec chroot new /agent \"$1\"",
-    );
-    let systems: Vec<_> =
-        report.file_systems.iter().map(|system| (&*system.mount, &*system.kind, system.total_bytes)).collect();
-    assert_eq!(systems, [("/", "overlay", 99 << 20)]);
+    let commands = format!("{OVERLAY_ROOT}\nmount --bind up \"new$D/up\"; exec chroot new /agent \"$1\"");
+    let report = report_after(&directory, &commands);
+    assert_eq!(sizes(&report), [("/", "overlay", OVERLAY_BYTES)]);
 }
 
 async fn real_disks_are_kept_among_hundreds_of_mounts() {
