@@ -20,9 +20,10 @@ use crate::fleet::{
 const POINTS: i64 = 400;
 
 /// The time span of one point. Spans are counted from the epoch, so that a point does not move as time passes. A chart
-/// can therefore touch one span more than its length. A point that has almost half the length of a bucket, or more, is made of
-/// whole ones: a week of 168 hours rather than of 2016 buckets of five minutes, because a server may have to read each of
-/// them from a distant part of the disk.
+/// can therefore touch one span more than its length.
+///
+/// A point is made of whole buckets where the shortest one would have at least two fifths of a bucket. So a week is 168 hours,
+/// and not 2,016 buckets of five minutes, each of which a server may have to read from another part of the disk.
 fn part(span: Span) -> i64 {
     let shortest = span.milliseconds() / (POINTS - 1) + 1;
     let bucket_ms = Tier::ALL.into_iter().rev().map(Tier::milliseconds).find(|length| *length <= shortest * 5 / 2);

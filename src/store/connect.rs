@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection as _,
-    mysql::MySqlPoolOptions,
-    postgres::PgPoolOptions,
-    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    Connection as _, Database, Sqlite,
+    pool::PoolOptions,
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use super::{
@@ -18,11 +17,6 @@ use super::{
 
 /// The connections for queries. More than one, so that a long query does not delay others.
 pub(super) const READS: u32 = 4;
-
-/// How long a connection is kept. A limit would start a task in sqlx 0.9.0 that can run for ever without a pause, when a
-/// connection is returned while the task counts them (sqlx issue 3645). A connection is checked before it is used, so one that
-/// the server has closed is replaced.
-const UNLIMITED: Option<Duration> = None;
 
 /// How many rows SQLite reads before it waits for these to be taken. With few, whoever reads many is woken again and again.
 const READ_AHEAD: usize = 1000;
@@ -66,31 +60,22 @@ pub(super) fn for_reading(target: &Target) -> Pool {
 /// At most this many connections to a server, opened when they are needed.
 pub(super) fn to_server(server: &Server, most: u32) -> Pool {
     match server {
-        Server::Postgres(options) => Pool::Postgres(
-            PgPoolOptions::new()
-                .max_connections(most)
-                .acquire_timeout(CONNECT_DEADLINE)
-                .idle_timeout(UNLIMITED)
-                .max_lifetime(UNLIMITED)
-                .connect_lazy_with(options.clone()),
-        ),
-        Server::MySql(options) => Pool::MySql(
-            MySqlPoolOptions::new()
-                .max_connections(most)
-                .acquire_timeout(CONNECT_DEADLINE)
-                .idle_timeout(UNLIMITED)
-                .max_lifetime(UNLIMITED)
-                .connect_lazy_with(options.clone()),
-        ),
+        Server::Postgres(options) => {
+            Pool::Postgres(pool_options(most, CONNECT_DEADLINE).connect_lazy_with(options.clone()))
+        }
+        Server::MySql(options) => Pool::MySql(pool_options(most, CONNECT_DEADLINE).connect_lazy_with(options.clone())),
     }
 }
 
-fn sqlite_pool(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(most)
-        .acquire_timeout(2 * CONNECT_DEADLINE)
-        .idle_timeout(UNLIMITED)
-        .max_lifetime(UNLIMITED)
+fn sqlite_pool(most: u32) -> PoolOptions<Sqlite> {
+    pool_options(most, 2 * CONNECT_DEADLINE)
+}
+
+/// A connection is kept as long as it works. A time limit would start a task in sqlx 0.9.0 that can run for ever without a
+/// pause, when a connection is returned while the task counts them (sqlx issue 3645). A connection is checked before it is
+/// used, so one that the server has closed is replaced.
+fn pool_options<D: Database>(most: u32, acquire_timeout: Duration) -> PoolOptions<D> {
+    PoolOptions::new().max_connections(most).acquire_timeout(acquire_timeout).idle_timeout(None).max_lifetime(None)
 }
 
 #[cfg(test)]
@@ -99,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// A collector was busy for ever with the limits of its connections.
+    /// With a limit, a test process was busy for ever: see [`pool_options`].
     #[tokio::test]
     async fn no_pool_limits_how_long_a_connection_is_kept() {
         for pool in [

@@ -24,7 +24,7 @@ pub struct Agent {
     pub triple: String,
     /// The executable file.
     pub image: Bytes,
-    /// Computed when the agent is first delivered: most commands deliver none, and no sweep delivers all.
+    /// Computed when they are first needed: most commands deliver no agent, and few sweeps deliver all.
     checksums: Arc<OnceLock<Checksums>>,
 }
 

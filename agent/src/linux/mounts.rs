@@ -149,8 +149,8 @@ pub(crate) fn worth_reporting(
     Selection { mounts: mounts.collect(), omitted, has_root }
 }
 
-/// The directory with what was changed in the root, if the root is an overlay. Its size is that of the root. In a container,
-/// it is a path outside of it.
+/// If the root is an overlay: the directory with what was changed in it, on whose file system it has its space. In a container,
+/// this is a path of the host, which does not exist or is that of something else.
 pub(crate) fn upper_directory(mountinfo: &[u8]) -> Option<PathBuf> {
     let root = Line::all(mountinfo).filter(|line| line.point == b"/").last()?;
     let path = root.options.split(|byte| *byte == b',').find_map(|option| option.strip_prefix(b"upperdir="))?;

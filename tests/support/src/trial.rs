@@ -9,7 +9,8 @@ use crate::{Tool, shared, wait::crowding};
 /// The time limit of one test on an idle machine. Its servers end with it.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// The stack of the threads of a test: what the program runs on its main thread, a test runs on these, without optimisation.
+/// The stack of the threads of a test. As large as that of a main thread, because tests call what the program runs there, and
+/// without optimisation this needs more than the default of 2 MiB.
 const STACK_BYTES: usize = 8 << 20;
 
 /// How often the load of the machine is checked.
