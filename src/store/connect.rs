@@ -18,6 +18,10 @@ use super::{
 /// The connections for queries. More than one, so that a long query does not delay others.
 pub(super) const READS: u32 = 4;
 
+/// How long a connection to a server may have been idle: less than after which firewalls forget it. It would then not answer
+/// before [`CONNECT_DEADLINE`].
+const LONGEST_IDLE: Duration = Duration::from_secs(180);
+
 /// How many rows SQLite reads before it waits for these to be taken. With few, whoever reads many is woken again and again.
 const READ_AHEAD: usize = 1000;
 
@@ -60,20 +64,26 @@ pub(super) fn for_reading(target: &Target) -> Pool {
 /// At most this many connections to a server, opened when they are needed.
 pub(super) fn to_server(server: &Server, most: u32) -> Pool {
     match server {
-        Server::Postgres(options) => {
-            Pool::Postgres(pool_options(most, CONNECT_DEADLINE).connect_lazy_with(options.clone()))
-        }
-        Server::MySql(options) => Pool::MySql(pool_options(most, CONNECT_DEADLINE).connect_lazy_with(options.clone())),
+        Server::Postgres(options) => Pool::Postgres(server_pool(most, LONGEST_IDLE).connect_lazy_with(options.clone())),
+        Server::MySql(options) => Pool::MySql(server_pool(most, LONGEST_IDLE).connect_lazy_with(options.clone())),
     }
+}
+
+/// A connection that was idle for longer is replaced, and so is one that does not answer.
+fn server_pool<D: Database>(most: u32, longest_idle: Duration) -> PoolOptions<D> {
+    pool_options(most, CONNECT_DEADLINE).test_before_acquire(false).before_acquire(
+        move |connection: &mut D::Connection, metadata| {
+            Box::pin(async move { Ok(metadata.idle_for <= longest_idle && connection.ping().await.is_ok()) })
+        },
+    )
 }
 
 fn sqlite_pool(most: u32) -> PoolOptions<Sqlite> {
     pool_options(most, 2 * CONNECT_DEADLINE)
 }
 
-/// A connection is kept as long as it works. A time limit would start a task in sqlx 0.9.0 that can run for ever without a
-/// pause, when a connection is returned while the task counts them (sqlx issue 3645). A connection is checked before it is
-/// used, so one that the server has closed is replaced.
+/// Without the time limits of sqlx: with one of them, version 0.9.0 has a task that can run for ever without a pause, when a
+/// connection is returned while the task counts them (sqlx issue 3645).
 fn pool_options<D: Database>(most: u32, acquire_timeout: Duration) -> PoolOptions<D> {
     PoolOptions::new().max_connections(most).acquire_timeout(acquire_timeout).idle_timeout(None).max_lifetime(None)
 }
@@ -83,6 +93,22 @@ mod tests {
     use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_long_is_replaced_when_it_is_needed() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new().filename(directory.path().join("a.db")).create_if_missing(true);
+        for (longest_idle, is_same) in [(Duration::from_secs(3600), true), (Duration::ZERO, false)] {
+            let pool: PoolOptions<Sqlite> = server_pool(1, longest_idle);
+            let pool = pool.connect_lazy_with(options.clone());
+            sqlx::query("CREATE TEMP TABLE of_this_connection (a INTEGER)").execute(&pool).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let found = sqlx::query("SELECT a FROM of_this_connection").fetch_all(&pool).await;
+            assert_eq!(found.is_ok(), is_same, "{longest_idle:?}");
+            assert_eq!(pool.size(), 1);
+            pool.close().await;
+        }
+    }
 
     /// With a limit, a test process was busy for ever: see [`pool_options`].
     #[tokio::test]
